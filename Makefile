@@ -1,0 +1,54 @@
+# make demo    sets everything up, indexes the sample photos, searches them
+# make test    sets everything up, runs every check that CI runs
+# make check   the quick part of it: format, lint, types, documentation
+# make docs    writes again what is generated in README and docs
+# make bench   measures; results go to bench/results
+# make setup   a virtual environment with everything for development
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.ready
+GENERATED := README.md docs/cli.md docs/filters.md docs/settings.md
+CODE := src tests bench tools
+
+.PHONY: setup demo test check docs bench clean
+.DELETE_ON_ERROR:
+
+setup: $(SETUP)
+
+$(SETUP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "pixseek needs Python 3.11 or newer; try: make PYTHON=python3.12"; exit 1; }
+	@echo "setting up $(VENV) (takes a minute the first time)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+demo: setup
+	@rm -rf .demo
+	@BIN="$(CURDIR)/$(BIN)" sh samples/demo.sh
+
+check: setup
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/cog --check -I . $(GENERATED)
+
+test: check
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered
+
+docs: setup
+	$(BIN)/cog -r -I . $(GENERATED)
+
+bench: setup
+	$(BIN)/python -m bench.stores
+	$(BIN)/python -m bench.startup
+	$(BIN)/python -m bench.indexing
+	$(BIN)/python -m bench.sync
+
+clean:
+	rm -rf $(VENV) .demo .coverage* .mypy_cache .pytest_cache .ruff_cache dist

@@ -1,0 +1,81 @@
+"""The command line: parses, prints, answers. Everything else happens in the engine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+from pixseek import errors
+from pixseek.cli.parser import build_parser
+
+SKIPPED_FILES = 1
+INTERRUPTED = 130
+
+EXIT_CODES: dict[type[errors.PixseekError], int] = {
+    errors.PixseekError: 1,
+    errors.InvalidQuery: 2,
+    errors.InvalidFilter: 2,
+    errors.InvalidSetting: 2,
+    errors.MissingPath: 2,
+    errors.UnknownModel: 2,
+    errors.UnknownStore: 2,
+    errors.UnreadableImage: 3,
+    errors.LibraryError: 4,
+    errors.LibraryNotFound: 4,
+    errors.LibraryTooNew: 4,
+    errors.LibraryLocked: 5,
+    errors.LibraryDamaged: 4,
+    errors.StoreMismatch: 4,
+    errors.StoreError: 4,
+    errors.InvalidVectors: 4,
+    errors.InvalidMetadata: 4,
+    errors.ModelError: 6,
+    errors.ModelMismatch: 6,
+    errors.ModelUnavailable: 6,
+    errors.MissingExtra: 6,
+}
+"""What the process returns for each error; also 1 for skipped files with --strict, 2 for wrong
+arguments, 130 when interrupted."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    parsed = build_parser().parse_args(arguments)
+    try:
+        from pixseek.cli import commands
+
+        code = commands.run(parsed)
+        sys.stdout.flush()
+    except errors.PixseekError as error:
+        print(f"pixseek: {error}", file=sys.stderr)
+        return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)
+    except KeyboardInterrupt:
+        print(
+            "\npixseek: interrupted. What was reported as indexed is kept; "
+            "run the same command to go on.",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone.
+        _discard_output()
+        return 0
+    except OSError as error:
+        print(
+            f"pixseek: the system refused something: {error}. "
+            "Check that the disk is not full and that the files may be read and written.",
+            file=sys.stderr,
+        )
+        _discard_output()
+        return EXIT_CODES[errors.PixseekError]
+    return code
+
+
+def _discard_output() -> None:
+    """What is left in buffers has nowhere to go; Python would complain of it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

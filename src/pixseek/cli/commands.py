@@ -1,0 +1,181 @@
+"""What each command does: ask the engine, hand the answer to `output`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from pixseek import settings
+from pixseek.cli import SKIPPED_FILES, output
+from pixseek.cli.progress import ProgressBar
+from pixseek.engine import ImageSearchEngine
+from pixseek.errors import InvalidFilter, InvalidQuery, LibraryLocked, MissingPath
+from pixseek.records import IndexReport, Where
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out a parsed command line; returns the exit code."""
+    return _COMMANDS[arguments.command](arguments)
+
+
+def _index(arguments: argparse.Namespace) -> int:
+    paths = [_existing(path) for path in arguments.paths]
+    options = settings.load({"library": arguments.library, "workers": arguments.workers})
+    with ImageSearchEngine(
+        options.library, model=arguments.model, store=arguments.store, options=options
+    ) as engine:
+        report = _sync(engine, paths or None, quiet=arguments.quiet)
+    if arguments.json:
+        output.print_report_json(report)
+    else:
+        output.print_report(report)
+    return SKIPPED_FILES if arguments.strict and report.skipped else 0
+
+
+def _search(arguments: argparse.Namespace) -> int:
+    query, folders = _query_and_folders(arguments)
+    where = _where(arguments.where)
+    # A search never waits for a writer: it answers from what is there.
+    options = settings.load({"library": arguments.library, "lock_timeout_s": 0})
+    sync = bool(folders) and not arguments.no_sync
+    with ImageSearchEngine(options.library, create=sync, options=options) as engine:
+        if sync:
+            _sync_before_search(engine, folders)
+        if folders:
+            inside: Where = {"folder": {"$in": [str(folder) for folder in folders]}}
+            where = inside if where is None else {"$and": [inside, where]}
+        if arguments.like or arguments.preview:
+            _let_the_reader_judge()
+        hits = engine.search(
+            query,
+            image=arguments.like,
+            k=arguments.count,
+            where=where,
+            min_score=arguments.min_score,
+            offset=arguments.offset,
+        )
+    if arguments.json:
+        output.print_hits_json(hits, folders)
+    elif arguments.paths or arguments.print0:
+        output.print_paths(hits, folders, b"\0" if arguments.print0 else b"\n")
+    elif not hits:
+        print("pixseek: nothing found", file=sys.stderr)
+    else:
+        output.print_hits(hits, folders, preview=arguments.preview)
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    options = settings.load({"library": arguments.library})
+    with ImageSearchEngine(options.library, create=False, options=options) as engine:
+        status = engine.status()
+    if arguments.json:
+        output.print_status_json(status)
+    else:
+        output.print_status(status, skipped=arguments.skipped)
+    return 0
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    where = _where(arguments.where)
+    if not arguments.paths and where is None:
+        raise InvalidQuery("nothing to remove was named; expected paths, or --where, or both.")
+    options = settings.load({"library": arguments.library})
+    with ImageSearchEngine(options.library, create=False, options=options) as engine:
+        removed = engine.remove(arguments.paths, where=where)
+    print(f"removed {output.counted(removed, 'file')} from the library")
+    if not removed:
+        print("pixseek: nothing of that is in the library; see: pixseek status", file=sys.stderr)
+    return 0
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    output.print_models(as_json=arguments.json)
+    return 0
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "index": _index,
+    "search": _search,
+    "status": _status,
+    "remove": _remove,
+    "models": _models,
+}
+
+
+def _query_and_folders(arguments: argparse.Namespace) -> tuple[str | None, list[Path]]:
+    """With --like and no query, what stands where the query would is a folder."""
+    query, folders = arguments.query, list(arguments.folders)
+    if arguments.like and query and not folders and (os.sep in query or _is_folder(query)):
+        query, folders = None, [query]
+    for folder in folders:
+        if not _is_folder(folder):
+            raise MissingPath(
+                folder, "a folder that exists (put a query of several words in quotes)"
+            )
+    return query, [_existing(folder) for folder in folders]
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(os.path.expanduser(path))  # noqa: PTH111, PTH112  never raises
+
+
+def _existing(path: str) -> Path:
+    found = os.path.expanduser(path)  # noqa: PTH111  Path raises for unknown users
+    if not os.path.exists(found):  # noqa: PTH110  Path raises for names that are too long
+        raise MissingPath(path)
+    return Path(os.path.abspath(found))  # noqa: PTH100  keeps symlinks
+
+
+def _where(text: str | None) -> Where | None:
+    if text is None:
+        return None
+    try:
+        where = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidFilter(text[:200], f"it is not JSON that can be read ({error})") from error
+    if not isinstance(where, dict):
+        raise InvalidFilter(text, 'expected a JSON object such as {"year": 2019}')
+    return where
+
+
+def _let_the_reader_judge() -> None:
+    """Pillow warns of odd files, and limits their pixels, for the whole process.
+
+    What matters of that is in the report; the limit is the setting max_megapixels.
+    """
+    from PIL import Image
+
+    warnings.filterwarnings("ignore", module="PIL")
+    Image.MAX_IMAGE_PIXELS = None
+
+
+def _sync(engine: ImageSearchEngine, paths: list[Path] | None, *, quiet: bool) -> IndexReport:
+    _let_the_reader_judge()
+    with ProgressBar(quiet=quiet) as bar:
+        return engine.index_images(
+            paths,
+            on_progress=bar.show,
+            on_wait=lambda holder: print(
+                f"pixseek: waiting for {output.printable(holder)}", file=sys.stderr
+            ),
+        )
+
+
+def _sync_before_search(engine: ImageSearchEngine, folders: list[Path]) -> None:
+    try:
+        report = _sync(engine, folders, quiet=False)
+    except LibraryLocked as error:
+        holder = output.printable(error.holder)
+        print(f"pixseek: {holder} is indexing; searching what is there", file=sys.stderr)
+        return
+    done = output.summary(report)
+    if done:
+        print(f"pixseek: brought in step: {done}", file=sys.stderr)
+    for folder in report.missing:
+        print(f"pixseek: cannot be read now: {folder}", file=sys.stderr)

@@ -1,0 +1,205 @@
+"""What is printed: tables for people, JSON and bare paths for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixseek.engine import DEFAULT_MODEL, MODELS, thumbnail
+from pixseek.errors import MissingPath, UnreadableImage
+from pixseek.records import TIME_FIELDS, Hit, IndexReport, LibraryStatus, Metadata, Skipped
+
+if TYPE_CHECKING:
+    from pixseek.cli import preview
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PREVIEW_COLUMNS, PREVIEW_ROWS = 40, 12
+SKIPPED_SHOWN = 10
+
+
+def print_hits(hits: Sequence[Hit], folders: Sequence[Path], *, preview: bool) -> None:
+    """A line a hit: score, date, path."""
+    graphics = _graphics() if preview else None
+    print(f"{'score':>6}  {'date':10}  path")
+    for hit in hits:
+        path = _path(hit, folders)
+        print(f"{hit.score:6.3f}  {_date(hit.metadata):10}  {printable(_near(path))}")
+        if graphics is not None:
+            _print_picture(path, graphics)
+
+
+def print_hits_json(hits: Sequence[Hit], folders: Sequence[Path]) -> None:
+    """One JSON array: id, score, path, metadata; times as ISO 8601."""
+    rows = [
+        {
+            "id": hit.id,
+            "score": round(hit.score, 6),
+            "path": str(_path(hit, folders)),
+            "metadata": {k: _iso(k, v) for k, v in hit.metadata.items()},
+        }
+        for hit in hits
+    ]
+    print(json.dumps(rows, indent=2))
+
+
+def print_paths(hits: Iterable[Hit], folders: Sequence[Path], end: bytes) -> None:
+    """Paths as the system's own bytes, so that any file name reaches the next program whole."""
+    sys.stdout.flush()
+    sys.stdout.buffer.writelines(os.fsencode(_path(hit, folders)) + end for hit in hits)
+
+
+def summary(report: IndexReport) -> str:
+    """What a run did, in words; '' when there was nothing to do."""
+    parts = [
+        (report.added, "added"),
+        (report.changed, "changed"),
+        (report.moved, "moved or copied"),
+        (report.removed, "removed"),
+    ]
+    return ", ".join(f"{number:,} {what}" for number, what in parts if number)
+
+
+def print_report(report: IndexReport) -> None:
+    """The end of an indexing run, with what was skipped and why."""
+    speed = f" ({report.encoded / report.seconds:,.0f} images/s)" if report.encoded else ""
+    print(f"{counted(report.indexed, 'file')} indexed in {report.seconds:,.1f} s{speed}")
+    print(f"  {summary(report) or 'nothing to do'}; {report.unchanged:,} unchanged")
+    for folder in report.missing:
+        print(f"  not there now, entries kept: {printable(folder)}")
+    if report.skipped:
+        print(f"  {counted(len(report.skipped), 'file')} skipped:")
+        _print_skipped(report.skipped[:SKIPPED_SHOWN])
+        if len(report.skipped) > SKIPPED_SHOWN:
+            print("    ... all of them: pixseek status --skipped")
+
+
+def print_report_json(report: IndexReport) -> None:
+    print(json.dumps(asdict(report) | {"indexed": report.indexed}, indent=2, default=str))
+
+
+def print_status(status: LibraryStatus, *, skipped: bool) -> None:
+    print(f"library   {printable(status.path)} ({status.size_bytes / 1e6:,.1f} MB)")
+    print(f"model     {status.space}")
+    print(f"store     {status.store}")
+    print(f"pictures  {status.items:,} in {counted(status.files, 'file')}")
+    for folder in status.folders:
+        state = "" if folder.present else "  (not there now)"
+        print(f"folder    {printable(folder.path)}: {counted(folder.files, 'file')}{state}")
+    print(f"skipped   {counted(len(status.skipped), 'file')}")
+    if status.writer is not None:
+        print(f"writing   {printable(status.writer)}")
+    if skipped:
+        _print_skipped(status.skipped)
+
+
+def print_status_json(status: LibraryStatus) -> None:
+    print(json.dumps(asdict(status), indent=2, default=str))
+
+
+def print_models(*, as_json: bool) -> None:
+    rows = [
+        {
+            "name": name,
+            "licence": entry.licence,
+            "languages": entry.languages,
+            "summary": entry.summary,
+            "default": name == DEFAULT_MODEL,
+        }
+        for name, entry in MODELS.items()
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        print(f"{row['name']:10}{row['licence']:12}{row['languages']:24}{row['summary']}")
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def printable(text: str | Path) -> str:
+    """The text without anything that a terminal would obey, such as escape sequences."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in str(text)
+    )
+
+
+def _path(hit: Hit, folders: Sequence[Path]) -> Path:
+    """Of several files with one content, the one in a folder that was asked for."""
+    inside = [p for p in hit.paths if any(p.is_relative_to(folder) for folder in folders)]
+    return (inside or [hit.path])[0]
+
+
+def _near(path: Path) -> Path:
+    """Relative to the working directory when it lies below it, as people would type it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _print_skipped(skipped: Sequence[Skipped]) -> None:
+    for one in skipped:
+        print(f"    {printable(one.path)}: {printable(one.reason)}")
+
+
+def _date(metadata: Metadata) -> str:
+    for field in ("taken", "modified"):
+        if field in metadata:
+            return str(_iso(field, metadata[field]))[:10]
+    return ""
+
+
+def _iso(field: str, value: object) -> object:
+    """Times as ISO 8601: `taken` by the camera's wall clock, others in local time."""
+    if field not in TIME_FIELDS or not isinstance(value, int | float):
+        return value
+    try:
+        when = _EPOCH + timedelta(seconds=value)
+        if field == "taken":
+            return when.replace(tzinfo=None).isoformat()
+        return when.astimezone().isoformat(timespec="seconds")
+    except (OverflowError, ValueError, OSError):  # a file system may say anything
+        return value
+
+
+def _graphics() -> preview.Graphics | None:
+    from pixseek.cli import preview
+
+    found = preview.detect(os.environ, sys.stdout, ask=preview.answers_sixel)
+    if found is None:
+        print("pixseek: this terminal shows no pictures that pixseek knows of", file=sys.stderr)
+    return found
+
+
+def _print_picture(path: Path, graphics: preview.Graphics) -> None:
+    from pixseek.cli import preview
+
+    columns = min(PREVIEW_COLUMNS, shutil.get_terminal_size().columns)
+    cell = _cell_size()
+    try:
+        image = thumbnail(path, PREVIEW_ROWS * cell[1])
+    except (MissingPath, UnreadableImage) as error:
+        print(f"pixseek: {error}", file=sys.stderr)
+        return
+    sys.stdout.write(preview.encode(image, graphics, columns=columns, rows=PREVIEW_ROWS, cell=cell))
+
+
+def _cell_size() -> tuple[int, int]:
+    """Pixels of a character cell, as the terminal says, or a common size when it does not."""
+    try:
+        from fcntl import ioctl
+        from struct import unpack
+        from termios import TIOCGWINSZ
+
+        rows, columns, width, height = unpack("HHHH", ioctl(sys.stdout, TIOCGWINSZ, b"\0" * 8))
+    except (ImportError, OSError, ValueError):
+        return 10, 20
+    known = width and height and columns and rows
+    return (max(1, width // columns), max(1, height // rows)) if known else (10, 20)

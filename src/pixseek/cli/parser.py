@@ -1,0 +1,155 @@
+"""The arguments of every command, and the words of `--help`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TypeAlias
+
+from pixseek import __version__
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+_EXAMPLES = """\
+examples:
+  pixseek index ~/Pictures
+  pixseek search "sunset over water" ~/Pictures
+  pixseek search --like beach.jpg
+  pixseek search "dog" --where '{"year": {"$gte": 2019}}' --json
+  pixseek status --skipped
+"""
+
+
+class _Help(argparse.HelpFormatter):
+    """80 columns wherever it is printed, so that the documentation equals the terminal."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=26, width=80)
+
+
+class _HelpWithExamples(_Help, argparse.RawDescriptionHelpFormatter):
+    """The same, with the examples' lines as they are written."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="pixseek",
+        description="Find pictures by what they show. Nothing leaves this machine.",
+        epilog=_EXAMPLES,
+        formatter_class=_HelpWithExamples,
+    )
+    parser.add_argument("--version", action="version", version=f"pixseek {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add in (_index, _search, _status, _remove, _models):
+        add(commands)
+    return parser
+
+
+def _command(commands: _Commands, name: str, summary: str, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=text, formatter_class=_Help
+    )
+    return parser
+
+
+def _library(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--library",
+        metavar="DIR",
+        help="folder of the library; pictures beside it are stored by relative path, so both can"
+        " move together (default: one per user, or PIXSEEK_LIBRARY)",
+    )
+
+
+def _index(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "index",
+        "bring folders and files into the library, and keep them in step",
+        "Read what is new or changed, forget what is gone. Interrupt it at any moment: what was"
+        " reported is kept, and the next run goes on. Without a path, every folder of the library"
+        " is brought in step.",
+    )
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="folders and picture files")
+    _library(parser)
+    parser.add_argument("--model", metavar="NAME", help="model of a new library (default: pocket)")
+    parser.add_argument("--store", metavar="URL", help="store of a new library (default: local)")
+    parser.add_argument("--workers", metavar="N", help="threads (default: one a core)")
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with 1 when any file was skipped"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--quiet", action="store_true", help="print no progress")
+
+
+def _search(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "search",
+        "find pictures by words, by an example picture, or by both",
+        "Find the pictures that show best what the query says. Folders that are named are brought"
+        " in step first, and only pictures in them are found; without a folder, all that is in the"
+        " library.",
+    )
+    parser.add_argument("query", nargs="?", metavar="QUERY", help="what to look for, in quotes")
+    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="look only in these")
+    parser.add_argument("--like", metavar="IMAGE", help="find pictures like this one")
+    _library(parser)
+    parser.add_argument(
+        "-k", "--count", type=int, default=10, metavar="N", help="hits to show (default: 10)"
+    )
+    parser.add_argument(
+        "--offset", type=int, default=0, metavar="N", help="hits to pass over (default: 0)"
+    )
+    parser.add_argument(
+        "--where", metavar="JSON", help="only pictures that pass a filter; see docs/filters.md"
+    )
+    parser.add_argument(
+        "--min-score", type=float, metavar="S", help="only hits at least this near (-1 to 1)"
+    )
+    parser.add_argument(
+        "--no-sync", action="store_true", help="search folders as they were last indexed"
+    )
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print hits with all metadata as JSON")
+    output.add_argument("--paths", action="store_true", help="print paths only, one a line")
+    output.add_argument("--print0", action="store_true", help="print paths, each ended by NUL")
+    output.add_argument(
+        "--preview",
+        action="store_true",
+        help="show the pictures, in terminals that can (Kitty, iTerm2, Sixel)",
+    )
+
+
+def _status(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "status",
+        "say what the library holds",
+        "Say where the library is, what it holds, by which model, and who is writing to it.",
+    )
+    _library(parser)
+    parser.add_argument(
+        "--skipped", action="store_true", help="name each file that could not be read, and why"
+    )
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def _remove(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "remove",
+        "take folders or files out of the library",
+        "Take files out of the library; the files themselves are not touched. Indexing a path by"
+        " name brings it back.",
+    )
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="folders and files")
+    _library(parser)
+    parser.add_argument("--where", metavar="JSON", help="every file that passes this filter, too")
+
+
+def _models(commands: _Commands) -> None:
+    parser = _command(
+        commands, "models", "list the models", "List the models that can be used here."
+    )
+    parser.add_argument("--json", action="store_true", help="print them as JSON")

@@ -1,0 +1,437 @@
+"""`ImageSearchEngine`: files in, hits out. The main path of pixseek, top to bottom."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from pixseek import lock, settings
+from pixseek.encoders import DEFAULT_MODEL, ENCODERS, Encoder, Entry, load_encoder
+from pixseek.errors import (
+    InvalidFilter,
+    InvalidQuery,
+    LibraryNotFound,
+    MissingPath,
+    ModelMismatch,
+    PixseekError,
+    StoreMismatch,
+)
+from pixseek.files import (
+    Changes,
+    Found,
+    Known,
+    absolute,
+    compare,
+    find,
+    is_within,
+    is_within_any,
+    passed_over,
+)
+from pixseek.manifest import Manifest
+from pixseek.places import located, stored
+from pixseek.records import (
+    FolderStatus,
+    Hit,
+    IndexReport,
+    LibraryStatus,
+    OnProgress,
+    Skipped,
+    Vector,
+    Where,
+)
+from pixseek.stores import Store, check_space, open_store
+from pixseek.stores.filters import Filter, parse
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from PIL import Image
+
+    from pixseek.indexing import Indexer
+
+MODELS: Mapping[str, Entry] = ENCODERS
+"""The models that can be named, with what people should know of each."""
+CREATION_S = 30.0
+"""How long even a search waits while another process makes the library."""
+
+Source: TypeAlias = "str | os.PathLike[str]"
+ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image"
+
+__all__ = ["DEFAULT_MODEL", "MODELS", "ImageSearchEngine", "ImageSource", "Source", "thumbnail"]
+
+
+class ImageSearchEngine:
+    """A library of pictures, and the ways to fill and search it. Safe to use from threads."""
+
+    def __init__(
+        self,
+        library: Source | None = None,
+        *,
+        model: str | None = None,
+        store: str | None = None,
+        create: bool = True,
+        options: settings.Settings | None = None,
+    ) -> None:
+        """Open a library, or make it.
+
+        library: its folder; None takes the one in the settings, by default the user's own.
+        model: a name of `pixseek models`; None takes the library's, or for a new one the default.
+        store: where vectors are kept, as a URL; None takes the library's, or `local`.
+        options: settings already read; None reads them.
+        Raises LibraryNotFound when there is none and `create` is False; ModelMismatch when the
+        library was made with another model or store; LibraryTooNew; LibraryDamaged; UnknownModel.
+        """
+        self._settings = options or settings.load()
+        folder = os.path.expanduser(library or self._settings.library)  # noqa: PTH111  see _listed
+        self.library = Path(os.path.abspath(folder))  # noqa: PTH100  keeps symlinks
+        self._writing = threading.RLock()
+        self._loading = threading.Lock()
+        self._encoder: Encoder | None = None
+        self._manifest = Manifest(self.library, create=create)
+        self._base = self._manifest.base
+        try:
+            self._model = self._manifest.get("model") or model or self._settings.model
+            self._model = self._model or DEFAULT_MODEL
+            self._store_url = self._manifest.get("store") or store or self._settings.store
+            self._store_url = self._store_url or "local"
+            if model not in (None, self._model):
+                raise ModelMismatch(self._model, str(model))
+            if store not in (None, self._store_url):
+                raise StoreMismatch(self._store_url, str(store))
+            self._store = self._open_store(create)
+        except BaseException:
+            self._manifest.close()
+            raise
+
+    # Filling
+
+    def index_images(
+        self,
+        images: Source | Iterable[Source] | None = None,
+        *,
+        on_progress: OnProgress = lambda _: None,
+        on_wait: Callable[[str], None] | None = None,
+    ) -> IndexReport:
+        """Bring the library in step with files and folders: what is new, changed, moved or gone.
+
+        images: a file, a folder (everything below it, and kept in step from now on), or a mix;
+            None brings everything in the library in step.
+        on_progress: called as files become durable, on the calling thread.
+        on_wait: called with a description of the process that is writing, when there is one.
+        Files that cannot be read are named in the report and tried again when they change.
+        Raises MissingPath when the one path given is not there, LibraryLocked when another
+        process went on writing for longer than the setting `lock_timeout_s`.
+        """
+        started = time.perf_counter()
+        with self._writing:
+            report = IndexReport()
+            found = self._find(images, report)
+            changes = self._changes(found)
+            if changes or self._unsettled(found):
+                wait_s = self._settings.lock_timeout_s
+                with lock.writing(self.library, wait_s=wait_s, on_wait=on_wait) as waited:
+                    if waited:  # what was found is out of date: another process has been writing
+                        report = IndexReport()
+                        found = self._find(images, report)
+                    if images is not None:
+                        for folder in found.folders:
+                            self._manifest.include(folder)
+                        self._manifest.readmit(found.named)
+                    changes = self._changes(found)
+                    self._indexer().run(changes, report, on_progress)
+        report.unchanged += changes.unchanged
+        report.skipped += [Skipped(Path(path), why) for path, why in changes.skipped]
+        report.seconds = time.perf_counter() - started
+        return report
+
+    def remove(self, paths: Source | Iterable[Source] = (), *, where: Where | None = None) -> int:
+        """Take files out of the library, and leave them alone from now on; returns how many.
+
+        paths: files or folders. where: every file whose content passes this filter, too.
+        The files themselves are not touched. Indexing one of these paths by name brings it back.
+        """
+        if where is not None and not where:
+            raise InvalidFilter(where, "an empty filter would remove everything; name the folders")
+        leaving = [absolute(path) for path in _listed(paths)]
+        with self._writing, lock.writing(self.library, wait_s=self._settings.lock_timeout_s):
+            if where is not None:
+                items = self._store.ids(self._filter(where))
+                for entries in self._manifest.files_of(items).values():
+                    leaving += [entry.path for entry in entries]
+            gone: dict[str, None] = {}
+            self._manifest.exclude(leaving)
+            for path in leaving:
+                gone.update(dict.fromkeys([*self._manifest.known(path)]))
+                gone.update(dict.fromkeys(self._manifest.find([path])))
+            return self._indexer().forget(list(gone))
+
+    # Searching
+
+    def search_by_text(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        min_score: float | None = None,
+        offset: int = 0,
+    ) -> list[Hit]:
+        """The k pictures that show best what the text says; see `search`."""
+        return self.search(query, k=k, where=where, min_score=min_score, offset=offset)
+
+    def search_by_image(
+        self,
+        image: ImageSource,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        min_score: float | None = None,
+        offset: int = 0,
+    ) -> list[Hit]:
+        """The k pictures most like this one, itself first if it is indexed; see `search`."""
+        return self.search(image=image, k=k, where=where, min_score=min_score, offset=offset)
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        image: ImageSource | None = None,
+        k: int = 10,
+        where: Where | None = None,
+        min_score: float | None = None,
+        offset: int = 0,
+    ) -> list[Hit]:
+        """The k nearest pictures to a text, an image, or both together, nearest first.
+
+        image: a path, a file's bytes or a Pillow image; it need not be in the library.
+        where: only pictures whose metadata passes (docs/filters.md). min_score: -1 to 1.
+        offset: hits to pass over, for the next page. An empty library gives [].
+        Raises InvalidQuery, InvalidFilter, MissingPath, UnreadableImage; ModelMismatch when the
+        installed model is not the one that made the library's vectors.
+        """
+        if k < 1 or offset < 0:
+            raise InvalidQuery(f"k is {k} and offset {offset}; expected at least 1 and 0.")
+        if image is None and not (text and text.strip()):
+            raise InvalidQuery("the query is empty; expected words, an image, or both.")
+        node = self._filter(where)
+        # The store reads its codes from disk while the model is loaded: together a cold search
+        # is about a quarter faster.
+        preloading = threading.Thread(target=self._preload)
+        preloading.start()
+        try:
+            vector = self._query_vector(text, image)
+        finally:
+            preloading.join()
+        hits = self._store.search(vector, k, where=node, min_score=min_score, offset=offset)
+        return [located(hit, self._base) for hit in hits]
+
+    # Looking after
+
+    def status(self) -> LibraryStatus:
+        """What the library holds now."""
+        known = self._manifest.known()
+        indexed = [path for path, one in known.items() if one.item is not None]
+        folders = [
+            FolderStatus(
+                path=Path(folder),
+                files=sum(is_within(path, folder) for path in indexed),
+                present=Path(folder).is_dir(),
+            )
+            for folder in self._manifest.folders("included")
+        ]
+        return LibraryStatus(
+            path=self.library,
+            store=self._store_url,
+            space=self._store.space,
+            items=self._store.count(),
+            files=len(indexed),
+            folders=folders,
+            skipped=[
+                Skipped(Path(path), one.skipped)
+                for path, one in sorted(known.items())
+                if one.skipped is not None
+            ],
+            size_bytes=_size(self.library),
+            writer=lock.holder(self.library),
+        )
+
+    def close(self) -> None:
+        """Let go of the library's files. The engine cannot be used after."""
+        self._store.close()
+        self._manifest.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def encoder(self) -> Encoder:
+        """The model, loaded when first needed.
+
+        Raises ModelMismatch when it is not the one that made the library's vectors.
+        """
+        with self._loading:
+            if self._encoder is None:
+                encoder = load_encoder(self._model)
+                check_space(self._store.space, encoder.space)
+                self._encoder = encoder
+            return self._encoder
+
+    # Inside
+
+    def _preload(self) -> None:
+        with suppress(PixseekError):  # the search itself meets it again, and raises it
+            self._store.preload()
+
+    def _open_store(self, create: bool) -> Store:
+        with suppress(LibraryNotFound):
+            return open_store(self._store_url, self.library, None)
+        if not create:
+            raise LibraryNotFound(self.library)
+        wait_s = max(self._settings.lock_timeout_s, CREATION_S)
+        with lock.writing(self.library, wait_s=wait_s):
+            with suppress(LibraryNotFound):  # another process may have been faster
+                return open_store(self._store_url, self.library, None)
+            self._encoder = load_encoder(self._model)
+            self._manifest.stamp({"model": self._model, "store": self._store_url})
+            # A new store has none of what the manifest may remember of one that was lost.
+            self._manifest.forget_items()
+            return open_store(self._store_url, self.library, self._encoder.space)
+
+    def _find(self, images: Source | Iterable[Source] | None, report: IndexReport) -> Found:
+        """What the disk has of the paths asked for; what is not there goes into the report."""
+        included = self._manifest.folders("included")
+        paths = self._everything(included) if images is None else _listed(images)
+        found = find(paths, self._manifest.folders("excluded"))
+        known = self._manifest.find(found.absent)
+        for path in found.absent:
+            if path in included:
+                report.missing.append(Path(path))
+            elif path in known and Path(path).parent.is_dir():
+                continue  # it was deleted
+            elif path in known:
+                report.missing.append(Path(path))
+                found.unreadable.append(path)
+            elif isinstance(images, str | os.PathLike):
+                raise MissingPath(path)
+            else:
+                report.skipped.append(Skipped(Path(path), "there is no such file"))
+        report.missing += [Path(folder) for folder in found.unreadable if folder not in known]
+        for folder in found.empty:
+            if self._manifest.known(folder):
+                report.missing.append(Path(folder))
+                found.unreadable.append(folder)
+        return found
+
+    def _changes(self, found: Found) -> Changes:
+        changes = compare(found, self._known(found))
+        # Not gone after all: another process has indexed it since the folders were listed.
+        changes.gone = [path for path in changes.gone if not os.path.isfile(path)]  # noqa: PTH113
+        return changes
+
+    def _everything(self, included: list[str]) -> list[Path]:
+        """The folders that are kept in step, and the files that were named by themselves."""
+        excluded = self._manifest.folders("excluded")
+        left_out = {folder: frozenset(passed_over(folder, excluded)) for folder in included}
+        alone = [
+            path
+            for path in self._manifest.known()
+            if not any(
+                is_within(path, folder) and not is_within_any(path, below)
+                for folder, below in left_out.items()
+            )
+        ]
+        if not included and not alone:
+            raise InvalidQuery("the library has no folders yet; name a folder to index.")
+        return [Path(path) for path in [*included, *alone]]
+
+    def _known(self, found: Found) -> dict[str, Known]:
+        known = self._manifest.find(found.named)
+        excluded = self._manifest.folders("excluded")
+        for folder in found.folders:
+            below = self._manifest.known(folder)
+            left_out = frozenset(passed_over(folder, excluded))
+            if left_out:
+                below = {p: one for p, one in below.items() if not is_within_any(p, left_out)}
+            known.update(below)
+        return known
+
+    def _unsettled(self, found: Found) -> bool:
+        """Whether there is something to write although no file changed."""
+        return (
+            not all(map(self._manifest.keeps, found.folders))
+            or not set(self._manifest.folders("excluded")).isdisjoint(found.named)
+            or bool(self._manifest.pending())
+        )
+
+    def _indexer(self) -> Indexer:
+        # Here and in `_image`: a text search, which should answer at once, needs neither.
+        from pixseek.indexing import Indexer, Limits
+
+        limits = Limits(
+            workers=self._settings.worker_count(),
+            memory_bytes=self._settings.memory_mb * 1_000_000,
+            max_pixels=self._settings.max_megapixels * 1_000_000,
+            max_bytes=self._settings.max_file_mb * 1_000_000,
+        )
+        return Indexer(lambda: self.encoder, self._store, self._manifest, limits)
+
+    def _query_vector(self, text: str | None, image: ImageSource | None) -> Vector:
+        """The text's vector, the image's, or the direction between both; (d,), length 1."""
+        vectors: list[Vector] = []
+        if text and text.strip():
+            vectors.append(self.encoder.encode_texts([text])[0])
+        if image is not None:
+            vectors.append(self.encoder.encode_images([self._image(image)])[0])
+        total = vectors[0] if len(vectors) == 1 else vectors[0] + vectors[1]
+        length = float((total @ total) ** 0.5)
+        if not length > 0:
+            raise InvalidQuery("text and image cancel each other out; search for one of them.")
+        return total / length
+
+    def _image(self, source: ImageSource) -> Image.Image:
+        from pixseek.reader import read, upright
+
+        if isinstance(source, bytes | bytearray | memoryview):
+            return read(bytes(source), self.encoder.input_size).image
+        if isinstance(source, str | os.PathLike):
+            return read(_listed(source)[0], self.encoder.input_size).image
+        return upright(source)
+
+    def _filter(self, where: Where | None) -> Filter | None:
+        """The filter as the store understands it: paths in their stored form."""
+        node = parse(where)
+        return None if node is None else stored(node, self._base)
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder; they may come and go while it is looked at."""
+    total = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
+
+
+def thumbnail(path: Source, side: int) -> Image.Image:
+    """A picture upright and small: its shorter side at least `side` pixels if it has as many.
+
+    Raises MissingPath and UnreadableImage.
+    """
+    from pixseek.reader import read
+
+    return read(Path(path), side).image
+
+
+def _listed(paths: Source | Iterable[Source]) -> list[Path]:
+    """One path or many → many, with ~ expanded where there is such a user (Path raises)."""
+    if isinstance(paths, str | os.PathLike):
+        paths = [paths]
+    return [Path(os.path.expanduser(path)) for path in paths]  # noqa: PTH111

@@ -1,0 +1,215 @@
+"""The error tree: every failure that pixseek names, with its values as fields.
+
+A message says what happened, what was expected and what to do. Rooms raise; only faces print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike, fspath
+
+
+class PixseekError(Exception):
+    """Anything that pixseek itself refuses or fails at; catch this to catch them all."""
+
+
+class InvalidQuery(PixseekError):
+    """A search that cannot be answered as asked: empty text, k below 1, no query at all."""
+
+
+class InvalidFilter(PixseekError):
+    """A `where` that is not in the filter language; `part` is the piece at fault."""
+
+    def __init__(self, part: object, reason: str) -> None:
+        super().__init__(
+            f"filter not understood at {part!r}: {reason}. See docs/filters.md for the language."
+        )
+        self.part = part
+        self.reason = reason
+
+
+class InvalidSetting(PixseekError):
+    """A setting with a value it cannot have, from whichever source."""
+
+    def __init__(self, name: str, value: object, expected: str, source: str) -> None:
+        super().__init__(
+            f"setting {name!r} is {value!r} (from {source}); expected {expected}. Correct it there."
+        )
+        self.name = name
+        self.value = value
+        self.expected = expected
+        self.source = source
+
+
+class MissingPath(PixseekError):
+    """A file or folder that was named and is not there."""
+
+    def __init__(
+        self, path: str | PathLike[str], expected: str = "a file or folder that exists"
+    ) -> None:
+        super().__init__(
+            f"no such path: {fspath(path)!r}; expected {expected}. "
+            "Check the spelling, or whether its drive is connected."
+        )
+        self.path = fspath(path)
+
+
+class UnreadableImage(PixseekError):
+    """One picture that cannot be decoded. While indexing this is a value, not the end of a run."""
+
+    def __init__(self, path: str | PathLike[str], reason: str) -> None:
+        super().__init__(
+            f"cannot read {fspath(path)!r} as a picture: {reason}. "
+            "Open it in an image viewer to see whether it is whole, or leave it out."
+        )
+        self.path = fspath(path)
+        self.reason = reason
+
+
+class LibraryError(PixseekError):
+    """Something about a library as a whole."""
+
+
+class LibraryNotFound(LibraryError):
+    """A library was asked for something before anything was indexed into it."""
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        super().__init__(
+            f"there is no library at {fspath(path)!r} yet. "
+            "Index a folder first (pixseek index FOLDER), or name another with --library."
+        )
+        self.path = fspath(path)
+
+
+class LibraryTooNew(LibraryError):
+    """The library was written by a newer pixseek."""
+
+    def __init__(self, path: str | PathLike[str], found: int, supported: int) -> None:
+        super().__init__(
+            f"library {fspath(path)!r} has format {found}; this pixseek reads formats up to "
+            f"{supported}. Upgrade pixseek (pip install -U pixseek), or name another library."
+        )
+        self.path = fspath(path)
+        self.found = found
+        self.supported = supported
+
+
+class LibraryLocked(LibraryError):
+    """Another process is writing to the library; `holder` says which."""
+
+    def __init__(self, path: str | PathLike[str], holder: str) -> None:
+        super().__init__(
+            f"library {fspath(path)!r} is being written to by {holder}. "
+            "Searching goes on; wait for it to finish before indexing or removing."
+        )
+        self.path = fspath(path)
+        self.holder = holder
+
+
+class LibraryDamaged(LibraryError):
+    """The library's file is not what pixseek wrote."""
+
+    def __init__(self, path: str | PathLike[str], reason: str) -> None:
+        super().__init__(
+            f"library file {fspath(path)!r} cannot be used: {reason}. Check that the disk is not "
+            "full and the file may be read and written; restore a backup, or delete the file and "
+            "index again (your pictures are not touched)."
+        )
+        self.path = fspath(path)
+        self.reason = reason
+
+
+class StoreMismatch(LibraryError):
+    """A library that keeps its vectors in one store was opened with another."""
+
+    def __init__(self, stored: str, asked: str) -> None:
+        super().__init__(
+            f"the library keeps its vectors in the store {stored!r}, but {asked!r} was asked for. "
+            "Leave the store out to use the library's own, or name another library."
+        )
+        self.stored = stored
+        self.asked = asked
+
+
+class ModelError(PixseekError):
+    """Something about a model."""
+
+
+class UnknownModel(ModelError):
+    """A model name that no table holds."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"no model is called {name!r}; known are {', '.join(known)}. See: pixseek models"
+        )
+        self.name = name
+        self.known = tuple(known)
+
+
+class ModelMismatch(ModelError):
+    """Vectors of two models were about to be compared; they live in different spaces."""
+
+    def __init__(self, stored: str, asked: str) -> None:
+        super().__init__(
+            f"the library's vectors were made by model {stored}, but model {asked} was asked for; "
+            "vectors of two models cannot be compared. Leave the model out to use the library's "
+            "own, or name another library for the other model."
+        )
+        self.stored = stored
+        self.asked = asked
+
+
+class ModelUnavailable(ModelError):
+    """A model whose files are missing or damaged."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"model {name!r} cannot be loaded: {reason}. Reinstall pixseek, or choose another "
+            "model (pixseek models)."
+        )
+        self.name = name
+        self.reason = reason
+
+
+class StoreError(PixseekError):
+    """Something about a vector store."""
+
+
+class UnknownStore(StoreError):
+    """A store name that no table holds."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"no store is called {name!r}; expected one of {', '.join(known)}. Choose one of them, "
+            "or install the package that brings it."
+        )
+        self.name = name
+        self.known = tuple(known)
+
+
+class InvalidVectors(StoreError):
+    """Vectors of the wrong shape or length were given to a store."""
+
+
+class InvalidMetadata(StoreError):
+    """Metadata that no store can keep was given to one."""
+
+    def __init__(self, item: str, field: str, value: object) -> None:
+        super().__init__(
+            f"item {item!r} has {value!r} in the field {field!r}; expected a text, a finite "
+            "number, true, false, or a list of texts. Correct it, or leave the field out."
+        )
+        self.item = item
+        self.field = field
+        self.value = value
+
+
+class MissingExtra(PixseekError):
+    """An optional part that is not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the extra {extra!r}. Install it with: pip install 'pixseek[{extra}]'"
+        )
+        self.feature = feature
+        self.extra = extra

@@ -1,0 +1,218 @@
+"""The indexer's memory: which file held which content when, and what a library is made of.
+
+It lives in the library's one file, beside the tables of the `local` store. What a search needs is
+in the store; losing the manifest costs a re-reading of the files, not their vectors.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pixseek.database import Database
+from pixseek.files import Base, Known, is_within, is_within_any, reads
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS library (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS folders (path BLOB PRIMARY KEY, kind TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size INTEGER NOT NULL,
+    modified_ns INTEGER NOT NULL, item TEXT, skipped TEXT) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS files_by_item ON files (item);
+CREATE TABLE IF NOT EXISTS pending (item TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+_UNDECODABLE = sys.getfilesystemencodeerrors()
+"""How Python keeps file names that are not valid UTF-8."""
+
+FolderKind = Literal["included", "excluded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file as it was when it was last read. `path` is absolute."""
+
+    path: str
+    size: int
+    modified_ns: int
+    item: str | None
+    skipped: str | None = None
+
+
+class Manifest:
+    """Takes and gives absolute paths, '/' separated; stores them portable (files.Base).
+
+    They are kept as the bytes the system uses, so names that are not valid UTF-8 work.
+    """
+
+    def __init__(self, library: Path, *, create: bool) -> None:
+        """Raises LibraryNotFound when there is none and `create` is False."""
+        self.base = Base(library.parent)
+        self._database = Database(library, create=create)
+        try:
+            self._make_tables()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _make_tables(self) -> None:
+        with self._database.reading() as connection:
+            made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'pending'")
+            missing = made.fetchone() is None
+        if missing:
+            with self._database.writing() as connection:
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
+
+    def get(self, key: str) -> str | None:
+        """A setting of the library: `model`, `store`."""
+        with self._database.reading() as connection:
+            found = connection.execute("SELECT value FROM library WHERE key = ?", (key,)).fetchone()
+        return None if found is None else str(found[0])
+
+    def stamp(self, values: Mapping[str, str]) -> None:
+        """Write settings of the library that it has not yet."""
+        if all(self.get(key) == value for key, value in values.items()):
+            return
+        with self._database.writing() as connection:
+            connection.executemany("INSERT OR IGNORE INTO library VALUES (?, ?)", values.items())
+
+    def folders(self, kind: FolderKind) -> list[str]:
+        """Folders that are kept in step, or paths that were taken out of them, in order."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT path FROM folders WHERE kind = ?", (kind,)).fetchall()
+        return sorted(self._path(path) for (path,) in rows)
+
+    def keeps(self, folder: str) -> bool:
+        """Whether the folder lies in one that is kept in step, and was not taken out of it."""
+        excluded = self.folders("excluded")
+        return any(reads(above, folder, excluded) for above in self.folders("included"))
+
+    def include(self, folder: str) -> None:
+        """Keep a folder in step from now on; it takes the place of folders below it.
+
+        What was taken out below it stays out.
+        """
+        included = self.folders("included")
+        excluded = [path for path in self.folders("excluded") if path != folder]
+        drop, put = [folder], []
+        if not any(reads(above, folder, excluded) for above in included if above != folder):
+            drop += [path for path in included if reads(folder, path, excluded)]
+            put = [folder]
+        self._change_folders(drop, put, "included")
+
+    def exclude(self, paths: Iterable[str]) -> None:
+        """Leave paths alone from now on, those that lie in a folder that is kept in step."""
+        leaving = frozenset(paths)
+        included = self.folders("included")
+        drop = [one for one in included if is_within_any(one, leaving)]
+        kept = frozenset(included).difference(drop)
+        drop += [one for one in self.folders("excluded") if is_within_any(one, leaving)]
+        self._change_folders(drop, [p for p in leaving if is_within_any(p, kept)], "excluded")
+
+    def readmit(self, files: Iterable[str]) -> None:
+        """Single files that were taken out belong again."""
+        again = set(self.folders("excluded")).intersection(files)
+        if again:
+            self._change_folders(again, [], "excluded")
+
+    def _change_folders(self, drop: Iterable[str], put: list[str], kind: FolderKind) -> None:
+        with self._database.writing() as connection:
+            connection.executemany(
+                "DELETE FROM folders WHERE path = ?", [(self._key(path),) for path in drop]
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO folders VALUES (?, ?)",
+                [(self._key(path), kind) for path in put],
+            )
+
+    def known(self, folder: str | None = None) -> dict[str, Known]:
+        """Every file remembered, or those below a folder: path → what is known of it."""
+        query = "SELECT path, size, modified_ns, item, skipped FROM files"
+        limits: tuple[bytes, ...] = ()
+        if folder is not None and not is_within(self.base.folder.as_posix(), folder):
+            query, limits = query + " WHERE path >= ? AND path < ?", self._range(folder)
+        with self._database.reading() as connection:
+            rows = connection.execute(query, limits).fetchall()
+        path, known = self._path, Known._make
+        files = {path(row[0]): known(row[1:]) for row in rows}
+        if limits or folder is None:
+            return files
+        return {path: known for path, known in files.items() if is_within(path, folder)}
+
+    def find(self, paths: Iterable[str]) -> dict[str, Known]:
+        """What is known of single files; those not known are left out."""
+        query = "SELECT size, modified_ns, item, skipped FROM files WHERE path = ?"
+        found: dict[str, Known] = {}
+        with self._database.reading() as connection:
+            for path in paths:
+                row = connection.execute(query, (self._key(path),)).fetchone()
+                if row is not None:
+                    found[path] = Known(*row)
+        return found
+
+    def files_of(self, items: Iterable[str]) -> dict[str, list[Entry]]:
+        """The files that hold each of these contents, in order of path; none gives []."""
+        query = "SELECT path, size, modified_ns FROM files WHERE item = ? ORDER BY path"
+        with self._database.reading() as connection:
+            return {
+                item: [
+                    Entry(self._path(path), size, modified_ns, item)
+                    for path, size, modified_ns in connection.execute(query, (item,))
+                ]
+                for item in items
+            }
+
+    def record(self, entries: Sequence[Entry], forget: Iterable[str] = ()) -> None:
+        """Remember files, and forget others, in one step."""
+        with self._database.writing() as connection:
+            connection.executemany(
+                "DELETE FROM files WHERE path = ?", [(self._key(path),) for path in forget]
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
+                [(self._key(e.path), e.size, e.modified_ns, e.item, e.skipped) for e in entries],
+            )
+
+    def forget_items(self) -> None:
+        """Forget what every file held, so that all of them are read again."""
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM files WHERE item IS NOT NULL")
+            connection.execute("DELETE FROM pending")
+
+    def pending(self) -> list[str]:
+        """Items whose files changed here, while the store may not yet say so."""
+        with self._database.reading() as connection:
+            return [item for (item,) in connection.execute("SELECT item FROM pending")]
+
+    def mark_pending(self, items: Iterable[str]) -> None:
+        with self._database.writing() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO pending VALUES (?)", [(item,) for item in items]
+            )
+
+    def clear_pending(self, items: Iterable[str]) -> None:
+        with self._database.writing() as connection:
+            connection.executemany(
+                "DELETE FROM pending WHERE item = ?", [(item,) for item in items]
+            )
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _key(self, path: str) -> bytes:
+        """An absolute path as it is stored: relative to the library's place where it can be."""
+        stored = "." if path == self.base.folder.as_posix() else path.removeprefix(self.base.prefix)
+        return stored.encode("utf-8", _UNDECODABLE)
+
+    def _path(self, key: bytes) -> str:
+        path = key.decode("utf-8", _UNDECODABLE)
+        # Most paths are of a folder beside the library, or none is: the rest is for Base to judge.
+        return path if path.startswith("/") else self.base.absolute(path)
+
+    def _range(self, folder: str) -> tuple[bytes, bytes]:
+        """The least stored path below a folder, and the least after all of them."""
+        prefix = self._key(folder.rstrip("/"))
+        return prefix + b"/", prefix + b"0"

@@ -1,0 +1,246 @@
+"""A path or bytes → an upright sRGB picture. Every danger of decoding lives here."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from pixseek.errors import MissingPath, UnreadableImage
+
+MAX_PIXELS = 300_000_000
+"""Larger pictures are refused before any memory is taken for them."""
+
+FORMATS = (*("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO"),)
+"""Pillow's names of what is decoded; what else Pillow could try is not (EPS starts a program,
+TGA takes any bytes for a picture)."""
+
+KEEP_TIMES = 2
+"""Pixels kept for each pixel of the model's input. Reading JPEGs at a scale that keeps at least
+twice as many changes a vector by 0.0007 (mean cosine) and is three times faster at 12 megapixels;
+once as many changes it by 0.004 (docs/decisions/003-indexing-workers.md)."""
+
+LONGEST = 20
+"""Times the shorter side that the longer may have; what is longer still is squeezed to it."""
+BAND_PIXELS = 4_000_000
+
+_DECODING_ERRORS = (
+    *(OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError),
+    *(EOFError, ZeroDivisionError, AttributeError, NotImplementedError, struct.error),
+    *(Image.DecompressionBombError, RuntimeError, Warning),
+)
+"""What Pillow's decoders have been seen to raise on damaged files; warnings are raised where
+Python runs with -W error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture."""
+
+    image: Image.Image
+    """Upright RGB; reduced, but its shorter side still `KEEP_TIMES` times the size asked for, or
+    what it was."""
+    width: int
+    """Pixels of the whole upright picture, before reduction."""
+    height: int
+    format: str
+    exif: Image.Exif
+
+
+class MemoryBudget:
+    """Keeps the pictures that are being decoded at once below a number of bytes.
+
+    One that needs more than all of it is decoded alone.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._used = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taking(self, size_bytes: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._used or self._used + size_bytes <= self._limit)
+            self._used += size_bytes
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= size_bytes
+                self._changed.notify_all()
+
+
+UNBOUNDED = MemoryBudget(1 << 62)
+
+
+def read(
+    source: Path | bytes,
+    input_size: int,
+    *,
+    name: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    budget: MemoryBudget = UNBOUNDED,
+) -> Picture:
+    """Decode a picture for a model whose input is `input_size` pixels on a side.
+
+    source: a file, or a file's whole content (`name` is then used in errors).
+    budget: shared by threads that decode at once.
+    Raises MissingPath when the file is not there, UnreadableImage for anything that cannot be
+    decoded, with the reason.
+    """
+    called = name or (str(source) if isinstance(source, Path) else "the picture given")
+    try:
+        content = source.read_bytes() if isinstance(source, Path) else source
+    except FileNotFoundError as error:
+        raise MissingPath(called, "a picture file that exists") from error
+    except OSError as error:
+        raise UnreadableImage(called, error.strerror or str(error)) from error
+    if not content:
+        raise UnreadableImage(called, "the file is empty")
+    with _translated(called):
+        opened = _open(content)
+        width, height = opened.size
+        if width * height > max_pixels:
+            reason = f"{width}×{height} pixels are more than the limit of {max_pixels}"
+            raise UnreadableImage(called, reason)
+        with budget.taking(_bytes_to_decode(opened, input_size)):
+            return _decode(opened, input_size)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """A picture that is in memory already → upright RGB. Raises UnreadableImage."""
+    with _translated("the picture given"):
+        image.load()
+        return _turned(_to_rgb(image), _TURNS.get(image.getexif().get(_ORIENTATION, 1)))
+
+
+@contextmanager
+def _translated(called: str) -> Iterator[None]:
+    try:
+        yield
+    except UnidentifiedImageError as error:
+        raise UnreadableImage(called, "its content is in no picture format known") from error
+    except MemoryError as error:
+        raise UnreadableImage(called, "not enough memory to decode it") from error
+    except _DECODING_ERRORS as error:
+        raise UnreadableImage(called, f"it is damaged ({error})") from error
+
+
+def _open(content: bytes) -> Image.Image:
+    """Find the format and read the header only.
+
+    Not Image.open: that judges the number of pixels by a process-wide limit, with warnings, before
+    the caller can. (Pillow's TIFF and WebP readers judge by it as well: there, more than 179
+    million pixels are refused unless the program raises Image.MAX_IMAGE_PIXELS, as ours does.)
+    """
+    Image.init()
+    for name in FORMATS:
+        if name not in Image.OPEN:
+            continue
+        factory, accept = Image.OPEN[name]
+        if accept is None or accept(content[:16]) is True:
+            try:
+                return factory(BytesIO(content), "")
+            except (SyntaxError, IndexError, TypeError, struct.error):
+                continue
+    raise UnidentifiedImageError
+
+
+def _kept_size(size: tuple[int, int], input_size: int) -> tuple[int, int]:
+    """The size to reduce to: the shorter side KEEP_TIMES the input, the longer at most LONGEST
+    times that. No larger than the picture is."""
+    shorter = KEEP_TIMES * input_size
+    scale = min(1.0, shorter / min(size))
+    width, height = (min(round(side * scale), LONGEST * shorter) for side in size)
+    return max(1, width), max(1, height)
+
+
+def _bytes_to_decode(image: Image.Image, input_size: int) -> int:
+    """About what decoding takes, from the header."""
+    pixels = image.size[0] * image.size[1]
+    if _is_jpeg(image):
+        # Progressive files are held whole as coefficients: two bytes for each of three samples.
+        held = 6 * pixels if image.info.get("progressive") else 0
+        shrink = min(8, max(1, min(image.size) // (KEEP_TIMES * input_size)))
+        return held + 4 * pixels // (1 << (shrink.bit_length() - 1)) ** 2
+    if image.format in ("WEBP", "AVIF", "JPEG2000"):
+        return 16 * pixels  # their decoders hold the picture in several forms at once
+    return pixels * (1 if image.mode in ("1", "L", "P") else 4)
+
+
+def _is_jpeg(image: Image.Image) -> bool:
+    return image.format in ("JPEG", "MPO")
+
+
+def _decode(image: Image.Image, input_size: int) -> Picture:
+    exif = image.getexif()
+    width, height = image.size
+    kept = _kept_size(image.size, input_size)
+    if _is_jpeg(image) and kept != image.size:
+        image.draft("RGB", kept)
+    image.load()
+    turn = _TURNS.get(exif.get(_ORIENTATION, 1))
+    # A box filter and then the model's own resizing: twice as many pixels for as little loss.
+    turned = _turned(_small_rgb(image, (2 * kept[0], 2 * kept[1])), turn)
+    if turn in _SIDEWAYS:
+        width, height = height, width
+    return Picture(turned, width, height, image.format or "", exif)
+
+
+def _turned(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
+    return image if turn is None else image.transpose(turn)
+
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture with each EXIF orientation upright (Exif 2.32, tag 0x0112)."""
+_SIDEWAYS = tuple(_TURNS[orientation] for orientation in (5, 6, 7, 8))
+
+
+def _small_rgb(image: Image.Image, kept: tuple[int, int]) -> Image.Image:
+    """RGB, reduced by whole factors to no less than `kept`, with a box filter.
+
+    Band by band, because conversions hold a second picture, and not every mode can be reduced.
+    """
+    width, height = image.size
+    across, down = max(1, width // kept[0]), max(1, height // kept[1])
+    if across == down == 1:
+        return _to_rgb(image)
+    small = Image.new("RGB", (-(-width // across), -(-height // down)))
+    band = down * max(1, BAND_PIXELS // (width * down))
+    for top in range(0, height, band):
+        strip = _to_rgb(image.crop((0, top, width, min(top + band, height))))
+        small.paste(strip.reduce((across, down)), (0, top // down))
+    # The last row and column may stand for less than a whole factor: do not stretch them.
+    if width % across == height % down == 0:
+        return small
+    exact_width, exact_height = width / across, height / down
+    size = (max(1, round(exact_width)), max(1, round(exact_height)))
+    return small.resize(size, Image.Resampling.BICUBIC, box=(0, 0, exact_width, exact_height))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        high_byte = (np.asarray(image).clip(0, 65535) // 256).astype(np.uint8)
+        return Image.fromarray(high_byte).convert("RGB")
+    if image.mode in ("RGBA", "LA", "La", "RGBa", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        canvas = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(canvas, image).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -1,0 +1,155 @@
+"""The nouns that cross rooms. Plain data: no room's behaviour lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Vector: TypeAlias = "NDArray[np.float32]"
+"""(d,) float32, length 1."""
+Vectors: TypeAlias = "NDArray[np.float32]"
+"""(n, d) float32, rows of length 1."""
+
+Scalar: TypeAlias = str | int | float | bool
+Value: TypeAlias = Scalar | list[str]
+Metadata: TypeAlias = dict[str, Value]
+"""Field name → value. A field that is not known is absent, never None."""
+TIME_FIELDS = frozenset({"modified", "taken"})
+"""Fields that hold a time, as seconds since 1970; `taken` by the camera's wall clock."""
+Where: TypeAlias = Mapping[str, object]
+"""A filter as people write it, e.g. {"year": {"$gte": 2019}}; see docs/filters.md."""
+
+
+class ImageFile(NamedTuple):
+    """A file on disk that may hold a picture. (A tuple: a folder may hold a hundred thousand.)"""
+
+    path: str
+    """Absolute, '/' separated."""
+    size: int
+    """Bytes."""
+    modified_ns: int
+    """Nanoseconds since 1970, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What a set of vectors was made by; vectors of two spaces are never compared."""
+
+    model: str
+    fingerprint: str
+    """Hash of weights and preprocessing: the same name with other weights is another space."""
+    dimensions: int
+
+    def __str__(self) -> str:
+        return f"{self.model} ({self.dimensions} dimensions, fingerprint {self.fingerprint[:12]})"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One content: what a store keeps."""
+
+    id: str
+    vector: Vector
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer of a search. `score` is cosine similarity, -1 to 1, higher is nearer."""
+
+    id: str
+    score: float
+    metadata: Metadata
+
+    @property
+    def paths(self) -> list[Path]:
+        """Every file with this content; empty for items that came without a file."""
+        value = self.metadata.get("path", [])
+        return [Path(p) for p in (value if isinstance(value, list) else [str(value)])]
+
+    @property
+    def path(self) -> Path:
+        """The file; the first of them when several hold the same content, Path() when none."""
+        paths = self.paths
+        return paths[0] if paths else Path()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that could not be indexed, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an indexing run is. Counts are of files; `done` only counts what is safely stored."""
+
+    total: int = 0
+    done: int = 0
+    encoded: int = 0
+    skipped: int = 0
+
+
+OnProgress: TypeAlias = Callable[[Progress], None]
+
+
+@dataclass(slots=True)
+class IndexReport:
+    """What an indexing run did; every file it looked at is counted once."""
+
+    added: int = 0
+    """Files whose content was new and has been encoded."""
+    changed: int = 0
+    """Files whose content differs from last time and has been encoded again."""
+    moved: int = 0
+    """Files found under a new path with content already known (moved, renamed or copied)."""
+    unchanged: int = 0
+    """Files as they were, content known."""
+    removed: int = 0
+    """Files that are gone from disk and now from the library."""
+    skipped: list[Skipped] = field(default_factory=list["Skipped"])
+    """Files that cannot be read: this run's, and those known from earlier and not changed since."""
+    missing: list[Path] = field(default_factory=list[Path])
+    """Folders (and files named by themselves) that are not there, or empty, or cannot be read
+    now; their entries are kept."""
+    encoded: int = 0
+    """Pictures that went through the model."""
+    seconds: float = 0.0
+
+    @property
+    def indexed(self) -> int:
+        """Files that the library can find now."""
+        return self.added + self.changed + self.moved + self.unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStatus:
+    """One folder of a library."""
+
+    path: Path
+    files: int
+    present: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryStatus:
+    """What a library holds."""
+
+    path: Path
+    store: str
+    space: Space
+    items: int
+    files: int
+    folders: list[FolderStatus]
+    skipped: list[Skipped]
+    size_bytes: int
+    writer: str | None
+    """The process that is writing now, or None."""

@@ -1,0 +1,113 @@
+"""Settings: defaults < the user's file < environment < arguments. Only engine and faces see them.
+
+Every setting is a field below; docs/settings.md is made from them.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pixseek.errors import InvalidSetting
+
+_PREFIX = "PIXSEEK_"
+
+
+def _setting(default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"meaning": meaning})
+
+
+def _default_library() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("pixseek", appauthor=False)) / "library"
+
+
+def settings_file() -> Path:
+    """The user's file: TOML, one setting a line, in the system's place for configuration."""
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("pixseek", appauthor=False)) / "pixseek.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can be set, each by argument, environment variable (PIXSEEK_NAME) or in the file."""
+
+    library: Path = field(
+        default_factory=_default_library,
+        metadata={"meaning": "folder that holds the library; default: one per user"},
+    )
+    model: str = _setting("", "model of a new library (see: pixseek models); default: pocket")
+    store: str = _setting("", "store of a new library; default: local")
+    workers: int = _setting(0, "threads that read, decode and encode; 0: one a core")
+    memory_mb: int = _setting(
+        512, "megabytes that pictures being decoded may take together; one larger goes alone"
+    )
+    max_megapixels: int = _setting(300, "larger pictures are skipped, in millions of pixels")
+    max_file_mb: int = _setting(2000, "larger files are skipped, in megabytes")
+    lock_timeout_s: float = _setting(
+        3600.0, "seconds to wait while another process is writing to the library"
+    )
+
+    def worker_count(self) -> int:
+        """Threads to use: as set, or one for each core this process may run on."""
+        if self.workers:
+            return self.workers
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
+
+
+def load(
+    arguments: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Settings from all sources; an argument that is None counts as not given.
+
+    Raises InvalidSetting, naming the source, for unknown names in the file and for bad values.
+    """
+    values: dict[str, object] = {}
+    file = settings_file()
+    try:
+        text = file.read_bytes()
+    except OSError:
+        text = b""
+    try:
+        read = tomllib.loads(text.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidSetting(str(file), str(error), "a TOML file", str(file)) from error
+    known = {one.name: one for one in fields(Settings)}
+    for name, value in read.items():
+        if name not in known:
+            raise InvalidSetting(name, value, f"one of {', '.join(known)}", str(file))
+        values[name] = _checked(name, value, str(file))
+    for name in known:
+        variable = _PREFIX + name.upper()
+        given = (os.environ if environ is None else environ).get(variable)
+        if given:
+            values[name] = _checked(name, given, f"environment variable {variable}")
+    for name, value in (arguments or {}).items():
+        if value is not None:
+            values[name] = _checked(name, value, "argument")
+    return Settings(**values)  # type: ignore[arg-type]  # _checked made each of its field's type
+
+
+def _checked(name: str, value: object, source: str) -> object:
+    """The value as the setting's type."""
+    if name == "library":
+        return Path(os.path.expanduser(str(value)))  # noqa: PTH111  Path raises for unknown users
+    if name in ("model", "store"):
+        return str(value)
+    kind, expected = (float, "a number") if name == "lock_timeout_s" else (int, "a whole number")
+    try:
+        number = kind(str(value))
+    except ValueError as error:
+        raise InvalidSetting(name, value, expected, source) from error
+    lowest = 0 if name in ("workers", "lock_timeout_s") else 1
+    if not number >= lowest:  # nor NaN
+        raise InvalidSetting(name, value, f"{expected} of at least {lowest}", source)
+    return number

@@ -1,0 +1,245 @@
+"""Metadata as columns in memory, so that a filter is a few numpy comparisons.
+
+Each field is loaded on its first use and kept in step block by block.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixseek.records import Metadata, Scalar
+from pixseek.stores.filters import ORDERED, And, Compare, Filter, Not, Operator, Or, elements, same
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass
+class _Column:
+    """One field's values, a row once for each value it has.
+
+    Numbers are in `numbers` (NaN elsewhere). `codes` has -1 for a number, 0 and 1 for false and
+    true, and from 2 on a text, in the order of `words`.
+    """
+
+    rows: NDArray[np.int64]
+    numbers: NDArray[np.float64]
+    codes: NDArray[np.int32]
+    words: dict[str, int]
+    _joined: tuple[str, NDArray[np.int64]] = ("", np.empty(0, np.int64))
+
+    def joined(self) -> tuple[str, NDArray[np.int64]]:
+        """All words as one text, each after a NUL, and where each one's NUL is."""
+        if len(self._joined[1]) != len(self.words):
+            lengths = np.fromiter(map(len, self.words), np.int64, len(self.words)) + 1
+            self._joined = "".join(f"\0{word}" for word in self.words), np.cumsum(lengths) - lengths
+        return self._joined
+
+
+class Columns:
+    """The loaded columns of one store, for its rows 0 to `capacity` - 1."""
+
+    def __init__(self, block: int) -> None:
+        self._block = block
+        self._capacity = 0
+        self._columns: dict[str, _Column] = {}
+        self._stale: dict[str, set[int]] = {}
+        self._seen: set[str] = set()
+
+    def forget(self, blocks: Sequence[int], capacity: int) -> None:
+        """Note that rows in these blocks changed; columns load them again when next used."""
+        self._capacity = capacity
+        for field, column in list(self._columns.items()):
+            stale = self._stale[field]
+            stale.update(blocks)
+            if len(stale) * self._block > max(len(column.rows), 1) // 2:
+                del self._columns[field]
+
+    def mask(self, connection: sqlite3.Connection, node: Filter) -> Mask:
+        """(capacity,) which rows pass. Rows without an item may pass a negation: mask them too."""
+        if isinstance(node, Not):
+            return ~self.mask(connection, node.part)
+        if isinstance(node, And | Or):
+            masks = [self.mask(connection, part) for part in node.parts]
+            reduce = np.logical_and if isinstance(node, And) else np.logical_or
+            joined: Mask = reduce.reduce(masks)
+            return joined
+        passed = np.zeros(self._capacity, np.bool_)
+        if self._is_first_use(node):
+            query = "SELECT row FROM fields WHERE field = ? AND value = ? AND position >= 0"
+            found = connection.execute(query, (bindable(node.field), bindable(str(node.value))))
+            passed[np.fromiter((row for (row,) in found), np.int64)] = True
+            return passed
+        column = self._column(connection, node.field)
+        passed[column.rows[_holds(node, column)]] = True
+        return passed
+
+    def _is_first_use(self, node: Compare) -> bool:
+        """Whether SQLite should look for this one text: a process that asks once (a command) would
+        wait longer for the whole column. From the second use on, the column is in memory."""
+        if node.field in self._seen or node.operator != "eq" or not isinstance(node.value, str):
+            return False
+        self._seen.add(node.field)
+        return True
+
+    def _column(self, connection: sqlite3.Connection, field: str) -> _Column:
+        column = self._columns.get(field)
+        if column is None:
+            column = _Column(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int32), {})
+            for first in range(0, self._capacity, _ROWS_AT_ONCE):
+                _load(column, connection, field, first, first + _ROWS_AT_ONCE)
+        elif stale := sorted(self._stale[field]):
+            kept = ~np.isin(column.rows // self._block, stale)
+            column.rows, column.numbers = column.rows[kept], column.numbers[kept]
+            column.codes = column.codes[kept]
+            for block in stale:
+                _load(column, connection, field, block * self._block, (block + 1) * self._block)
+        self._columns[field] = column
+        self._stale[field] = set()
+        return column
+
+
+def _load(
+    column: _Column, connection: sqlite3.Connection, field: str, first: int, end: int
+) -> None:
+    """Append the values of the rows from `first` to before `end` to a column."""
+    these = "FROM fields WHERE field = ? AND row >= ? AND row < ? AND"
+    limits = (bindable(field), first, end)
+
+    def select(what: str, kind: str) -> sqlite3.Cursor:
+        return connection.execute(f"SELECT {what} {these} {kind}", limits)
+
+    number = "position >= 0 AND typeof(value) IN ('integer', 'real')"
+    numbers = np.fromiter(select("row, value", number), _NUMBER)
+    text = "typeof(value) = 'text' ORDER BY row, position"
+    rows = [row for (row,) in select("row", text)]
+    # As one JSON text: half the time of a tuple for each value.
+    joined = f"SELECT json_group_array(value) FROM (SELECT value {these} {text})"
+    values: list[str] = json.loads(connection.execute(joined, limits).fetchone()[0])
+    for row, value in select("row, value", "typeof(value) = 'blob'"):
+        rows.append(row)
+        values.append(text_of(value))
+    words = column.words
+    codes = [words.setdefault(value, len(words) + _FIRST_TEXT) for value in values]
+    for row, value in select("row, value", "position < 0"):
+        rows.append(row)
+        codes.append(value)
+    column.rows = np.concatenate([column.rows, numbers["row"], np.array(rows, np.int64)])
+    column.numbers = np.concatenate([column.numbers, numbers["value"], np.full(len(rows), np.nan)])
+    column.codes = np.concatenate(
+        [column.codes, np.full(len(numbers), -1, np.int32), np.array(codes, np.int32)]
+    )
+
+
+_FIRST_TEXT = 2
+_NUMBER = np.dtype([("row", np.int64), ("value", np.float64)])
+_ROWS_AT_ONCE = 1 << 17
+
+
+def _holds(condition: Compare, column: _Column) -> Mask:
+    """Which of the column's values meet the condition."""
+    wanted = condition.value
+    if condition.operator == "exists" or wanted is None:
+        return np.ones(len(column.rows), np.bool_)
+    if isinstance(wanted, tuple):
+        masks = [_equal(value, column) for value in wanted]
+        return np.logical_or.reduce(masks) if masks else np.zeros(len(column.rows), np.bool_)
+    if condition.operator == "eq":
+        return _equal(wanted, column)
+    if isinstance(wanted, str):
+        table = np.zeros(_FIRST_TEXT + len(column.words) + 1, np.bool_)  # the last is for code -1
+        table[_FIRST_TEXT:-1] = _texts_that_hold(condition.operator, wanted, column)
+        return table[column.codes]
+    if condition.operator not in ORDERED:
+        return np.zeros(len(column.rows), np.bool_)
+    numbers: Mask = ORDERED[condition.operator](column.numbers, wanted)
+    return numbers
+
+
+def _texts_that_hold(operator: Operator, wanted: str, column: _Column) -> Mask | list[bool]:
+    """Which words meet an order, `prefix` or `contains` condition; there may be a million.
+
+    Words looked at one by one lie all over the memory; joined, they are read in one sweep.
+    """
+    if operator not in ("prefix", "contains"):
+        return [bool(ORDERED[operator](word, wanted)) for word in column.words]
+    if "\0" in wanted:
+        test = str.startswith if operator == "prefix" else str.__contains__
+        return [test(word, wanted) for word in column.words]
+    joined, starts = column.joined()
+    pattern = re.compile(re.escape("\0" + wanted if operator == "prefix" else wanted))
+    at = np.fromiter((match.start() for match in pattern.finditer(joined)), np.int64)
+    word = np.searchsorted(starts, at, side="right") - 1
+    if operator == "prefix":  # not after a NUL that is part of a word
+        word = word[starts[word] == at]
+    held = np.zeros(len(column.words), np.bool_)
+    held[word] = True
+    return held
+
+
+def _equal(wanted: Scalar, column: _Column) -> Mask:
+    if isinstance(wanted, bool):
+        return np.equal(column.codes, int(wanted))
+    if isinstance(wanted, str):
+        return np.equal(column.codes, column.words.get(wanted, -2))
+    return np.equal(column.numbers, float(wanted))
+
+
+def store_fields(
+    connection: sqlite3.Connection, row: int, before: Metadata, after: Metadata
+) -> None:
+    """Write the difference between two states of one row's metadata to the `fields` table."""
+    differing = [
+        field
+        for field, value in after.items()
+        if field not in before or not _alike(elements(before[field]), elements(value))
+    ]
+    old = [field for field in before if field not in after or field in differing]
+    if old:
+        connection.executemany(
+            "DELETE FROM fields WHERE field = ? AND row = ?",
+            [(bindable(field), row) for field in old],
+        )
+    connection.executemany(
+        "INSERT INTO fields VALUES (?, ?, ?, ?)",
+        [
+            (bindable(field), row, _position(i, one), bindable(one))
+            for field in differing
+            for i, one in enumerate(elements(after[field]))
+        ],
+    )
+
+
+def _position(index: int, value: Scalar) -> int:
+    """SQLite has no booleans: they are kept as 0 and 1 at positions below zero."""
+    return -1 - index if isinstance(value, bool) else index
+
+
+def _alike(one: list[Scalar], other: list[Scalar]) -> bool:
+    return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
+
+
+def bindable(value: Scalar) -> Scalar | bytes:
+    """The value as SQLite can hold it, so that different values stay different.
+
+    Texts with lone surrogates (file names that are not valid UTF-8) become bytes; whole numbers
+    beyond 64 bits the nearest float.
+    """
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode("utf-8", "surrogatepass")
+        return value
+    return float(value) if abs(value) >= 1 << 63 else value
+
+
+def text_of(value: str | bytes) -> str:
+    """A text as it was before `bindable`."""
+    return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")

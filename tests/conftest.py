@@ -1,0 +1,64 @@
+"""What every test starts from: a home of its own, painted pictures, the sample photos."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pixseek import ImageSearchEngine
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+Paint = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees the user's library or settings, or another test's."""
+    home = tmp_path_factory.mktemp("home")
+    for name in [name for name in os.environ if name.startswith("PIXSEEK_")]:
+        if not name.startswith("PIXSEEK_TEST_"):
+            monkeypatch.delenv(name)
+    # The command line lifts Pillow's limit for its process.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    return home
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """An empty folder to paint pictures into."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def paint(photos: Path) -> Paint:
+    """paint("a.png", "red", "white"): vertical stripes of these colours; returns the path."""
+
+    def make(
+        name: str, *colours: str | tuple[int, int, int], size: tuple[int, int] = (48, 32)
+    ) -> Path:
+        image = Image.new("RGB", size)
+        for i, colour in enumerate(colours):
+            left, right = i * size[0] // len(colours), (i + 1) * size[0] // len(colours)
+            image.paste(colour, (left, 0, right, size[1]))
+        path = photos / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(path)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[ImageSearchEngine]:
+    """An empty library on the palette model, beside the folder `photos`."""
+    with ImageSearchEngine(tmp_path / "library", model="palette") as made:
+        yield made
