@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -363,6 +364,45 @@ def test_an_interruption_at_any_moment_is_clean(
     assert process.returncode == 130, err
     assert in_step(tmp_path / "library", photos) >= done_in([*lines, *out.splitlines()])
     check_what_is_there(tmp_path / "library")
+
+
+def test_an_interruption_between_any_two_lines_of_a_write_counts_nothing_twice(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Album(photos, 6)
+    monkeypatch.setattr(indexing, "FILES_PER_WRITE", 3)
+    line, interrupted = 0, True
+    while interrupted:
+        library = tmp_path / f"library {line}"
+        with ImageSearchEngine(library, model="palette") as engine:
+            done, interrupted = index_interrupted(engine, photos, line)
+        assert in_step(library, photos) >= done, f"line {line}"
+        line += 1
+    assert done == 7  # by the last run, which met no interruption
+    assert line > 40
+
+
+def index_interrupted(engine: ImageSearchEngine, folder: Path, at: int) -> tuple[int, bool]:
+    """Index while Ctrl-C comes before the line `at` that writing runs: (reported, interrupted)."""
+    reported = [0]
+    lines = iter(range(at + 1))
+
+    def trace(frame: FrameType, event: str, _: object) -> Callable[..., Any] | None:
+        if frame.f_code is not indexing.Indexer._write.__code__:
+            return None
+        if event == "line" and next(lines, None) == at:
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        engine.index_images(folder, on_progress=lambda progress: reported.append(progress.done))
+    except KeyboardInterrupt:
+        return max(reported), True
+    finally:
+        sys.settrace(before)
+    return max(reported), False
 
 
 class InterruptedConnection:

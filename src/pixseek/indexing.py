@@ -226,14 +226,16 @@ class Indexer:
         held = {item for item in touched if files[item]}
         self._bring_in_step(held - added.keys())
         self._manifest.clear_pending(held)
-        for done in finished:
-            known = before.get(done.file.path)
-            self._count(done, known, report)
-        progress.done += len(finished)
-        progress.encoded += sum(outcome.vector is not None for outcome in finished)
+        # Empty before it is counted: Ctrl-C may come between any two lines, what is still in the
+        # list is then written once more, and must not be counted twice.
+        written = list(finished)
+        finished.clear()
+        for done in written:
+            self._count(done, before.get(done.file.path), report)
+        progress.done += len(written)
+        progress.encoded += sum(outcome.vector is not None for outcome in written)
         progress.skipped = len(report.skipped)
         report.encoded = progress.encoded
-        finished.clear()
         on_progress(progress)
 
     def _count(self, done: _Outcome, known: Known | None, report: IndexReport) -> None:
