@@ -33,8 +33,8 @@ from bench import pictures, report
 from bench.startup import used
 from pixseek.encoders import Encoder, load_encoder
 from pixseek.encoders.pocket import FOLDER
-from pixseek.indexing import FILES_PER_TASK
 from pixseek.reader import read
+from pixseek.workers import FILES_PER_TASK
 
 DECODED_KEPT = 64
 AIM_SHARE = 0.9
@@ -42,8 +42,8 @@ TASK_SIZES = (1, 2, 4, 8, 16)
 _T = TypeVar("_T")
 _RUN = """
 import sys
-import pixseek.indexing
-pixseek.indexing.FILES_PER_TASK = int(sys.argv.pop(1))
+import pixseek.workers
+pixseek.workers.FILES_PER_TASK = int(sys.argv.pop(1))
 from pixseek.cli import main
 code = main()
 # Not ru_maxrss: that of a child begins at what its parent had when it forked.

@@ -687,8 +687,7 @@ def test_models_are_listed_with_licence_and_the_default_is_marked(run: Run) -> N
     answer = run("models")
     assert answer.code == 0
     lines = {line.split()[0]: line for line in answer.out.splitlines()}
-    assert set(lines) == {"pocket", "palette"}
-    assert all("Apache-2.0" in line for line in lines.values())
+    assert {"pocket", "palette", "clip-vit-b-32", "siglip2-b-32"} <= set(lines)
     rows = json.loads(run("models", "--json").out)
     assert [row["name"] for row in rows if row["default"]] == ["pocket"]
     assert all(row["licence"] and row["languages"] and row["summary"] for row in rows)

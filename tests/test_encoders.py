@@ -21,11 +21,13 @@ from tests.encoder_contract import EncoderContract  # noqa: E402
 
 from pixseek.encoders import (  # noqa: E402  # after the line above
     DEFAULT_MODEL,
-    ENCODERS,
+    RUNTIMES,
     Encoder,
-    Entry,
+    Runtime,
     load_encoder,
+    resolve,
 )
+from pixseek.encoders.catalog import MODELS, Model  # noqa: E402
 from pixseek.encoders.palette import COLOURS, PaletteEncoder  # noqa: E402
 from pixseek.encoders.pocket import FOLDER, PocketEncoder  # noqa: E402
 from pixseek.errors import MissingExtra, ModelUnavailable, UnknownModel  # noqa: E402
@@ -281,32 +283,55 @@ def _use(folder: Path, *, images: bool) -> None:
 # The table of encoders
 
 
-def test_the_encoder_of_every_name_has_that_name() -> None:
-    assert DEFAULT_MODEL in ENCODERS
-    for name, entry in ENCODERS.items():
-        if entry.extra is None:
-            assert load_encoder(name).space.model == name
+@pytest.mark.parametrize("name", ["pocket", "palette"])
+def test_a_built_in_model_has_its_name_and_says_what_runs_it(name: str) -> None:
+    encoder = load_encoder(name)
+    assert encoder.space.model == name
+    assert encoder.space.dimensions == MODELS[name].dimensions
+    assert "processor" in encoder.runs_on
 
 
-def test_every_entry_says_what_people_should_know() -> None:
-    for name, entry in ENCODERS.items():
-        assert entry.summary, name
-        assert entry.licence, name
-        assert entry.languages, name
+def test_the_catalog_says_what_people_should_know_of_every_model() -> None:
+    assert DEFAULT_MODEL in MODELS
+    for name, model in MODELS.items():
+        assert model.name == name
+        assert model.runtime in RUNTIMES
+        assert model.summary, name
+        assert model.licence, name
+        assert model.languages, name
+        if model.family != "pixseek":
+            assert model.source, name
+            assert model.images is not None, name
+            assert model.texts is not None, name
+            assert model.megabytes, name
+            assert model.quality.source or model.quality.coco_r1 is None, name
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UnknownModel, match=r"no model is called 'clap'.*pocket, palette") as caught:
         load_encoder("clap")
     assert caught.value.name == "clap"
-    assert caught.value.known == tuple(ENCODERS)
+    assert caught.value.known == tuple(MODELS)
+
+
+def test_a_model_can_be_named_by_its_runtime_and_source(tmp_path: Path) -> None:
+    found = resolve("onnx:someone/a-clip@v2")
+    assert found is not None
+    assert (found.runtime, found.source) == ("onnx", "someone/a-clip@v2")
+    (tmp_path / "torch one").mkdir()
+    (tmp_path / "onnx one" / "visual").mkdir(parents=True)
+    (tmp_path / "onnx one" / "visual" / "model.onnx").touch()
+    for name, runtime in (("torch one", "transformers"), ("onnx one", "onnx")):
+        found = resolve(str(tmp_path / name))
+        assert found is not None
+        assert (found.runtime, found.source) == (runtime, str(tmp_path / name))
+    assert resolve(str(tmp_path / "not there")) is None
 
 
 def test_a_model_whose_needs_are_not_installed_names_its_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    entry = Entry("pixseek_absent.encoder", "Fake", "a fake", "MIT", "none", "fake-extra")
-    monkeypatch.setitem(ENCODERS, "fake", entry)
+    register(monkeypatch, Runtime("pixseek_absent.encoder", "fake-extra"))
     with pytest.raises(
         MissingExtra, match=r"'fake' needs .*pip install 'pixseek\[fake-extra\]'"
     ) as caught:
@@ -315,11 +340,15 @@ def test_a_model_whose_needs_are_not_installed_names_its_extra(
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
+def register(monkeypatch: pytest.MonkeyPatch, runtime: Runtime) -> None:
+    monkeypatch.setitem(RUNTIMES, "fake", runtime)
+    monkeypatch.setitem(MODELS, "fake", Model("fake", "pixseek", "fake", "MIT", "none", "a fake"))
+
+
 def test_a_built_in_model_that_does_not_import_is_not_blamed_on_an_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    entry = Entry("pixseek_absent.encoder", "Fake", "a fake", "MIT", "none")
-    monkeypatch.setitem(ENCODERS, "fake", entry)
+    register(monkeypatch, Runtime("pixseek_absent.encoder"))
     with pytest.raises(ModuleNotFoundError, match="pixseek_absent"):
         load_encoder("fake")
 

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pixseek import ImageSearchEngine, indexing, lock, reader, stores
+from pixseek import ImageSearchEngine, indexing, lock, reader, stores, workers
 from pixseek.cli.output import print_hits, print_hits_json
-from pixseek.encoders import ENCODERS, Entry
+from pixseek.encoders import RUNTIMES, Runtime
+from pixseek.encoders.catalog import MODELS, Model
 from pixseek.encoders.palette import PaletteEncoder
 from pixseek.errors import (
     InvalidFilter,
@@ -69,9 +70,11 @@ class OtherWeights(CountingEncoder):
 def register(monkeypatch: pytest.MonkeyPatch, encoder: type[PaletteEncoder]) -> None:
     """Make the encoder the model `counting`, wherever pytest has put this file."""
     module = ModuleType("encoders_of_this_test")
-    vars(module)["Made"] = encoder
+    vars(module)["load"] = lambda model, options: encoder()  # noqa: ARG005  as every runtime's
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(ENCODERS, "counting", Entry(module.__name__, "Made", "", "", ""))
+    monkeypatch.setitem(RUNTIMES, "counting", Runtime(module.__name__))
+    model = Model("counting", "pixseek", "counting", "", "", "")
+    monkeypatch.setitem(MODELS, "counting", model)
 
 
 @pytest.fixture
@@ -405,7 +408,7 @@ def test_a_picture_that_moves_while_its_old_name_gets_another_is_not_lost(
     engine: ImageSearchEngine, flags: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexing, "FILES_PER_WRITE", 1)
-    monkeypatch.setattr(indexing, "FILES_PER_TASK", 1)
+    monkeypatch.setattr(workers, "FILES_PER_TASK", 1)
     engine.index_images(flags)
     (flags / "red.png").rename(flags / "rot.png")
     Image.new("RGB", (48, 32), "pink").save(flags / "red.png")
@@ -435,7 +438,7 @@ def test_a_bad_file_is_named_with_its_reason_and_tried_again_only_when_it_change
         reads.append(options["name"])
         return reader.read(content, input_size, **options)
 
-    monkeypatch.setattr(indexing, "read", noting)
+    monkeypatch.setattr(workers, "read", noting)
     again = engine.index_images(flags)
     assert counts(again) == {"unchanged": 8, "skipped": 1}
     assert (again.skipped, reads) == (report.skipped, [])
@@ -1203,7 +1206,7 @@ def test_a_process_that_lost_the_race_to_make_a_library_forgets_nothing(
             raise LibraryNotFound(library)
         return real(url, library, space)
 
-    monkeypatch.setattr("pixseek.engine.open_store", open_store)
+    monkeypatch.setattr("pixseek.library.open_store", open_store)
     with ImageSearchEngine(tmp_path / "library", model="palette") as engine:
         assert missed
         assert engine.status().files == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def test_every_setting_can_come_from_file_variable_and_argument(own_home: Path) 
         "library": str(own_home / "lib"),
         "model": "palette",
         "store": "memory",
+        "device": "cuda",
+        "offline": True,
         "workers": 3,
         "memory_mb": 4,
         "max_megapixels": 5,
@@ -51,10 +54,10 @@ def test_every_setting_can_come_from_file_variable_and_argument(own_home: Path) 
         "lock_timeout_s": 7.5,
     }
     assert list(values) == [field.name for field in fields(Settings)]
-    expected = Settings(own_home / "lib", "palette", "memory", 3, 4, 5, 6, 7.5)
+    expected = Settings(own_home / "lib", "palette", "memory", "cuda", True, 3, 4, 5, 6, 7.5)
     assert load(values) == expected
     assert load(environ={f"PIXSEEK_{k.upper()}": str(v) for k, v in values.items()}) == expected
-    write("".join(f"{name} = {value!r}\n" for name, value in values.items()))
+    write("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
     assert load(environ={}) == expected
 
 

@@ -5,34 +5,17 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pixseek import lock, settings
-from pixseek.encoders import DEFAULT_MODEL, ENCODERS, Encoder, Entry, load_encoder
-from pixseek.errors import (
-    InvalidFilter,
-    InvalidQuery,
-    LibraryNotFound,
-    MissingPath,
-    ModelMismatch,
-    PixseekError,
-    StoreMismatch,
-)
-from pixseek.files import (
-    Changes,
-    Found,
-    Known,
-    absolute,
-    compare,
-    find,
-    is_within,
-    is_within_any,
-    passed_over,
-)
-from pixseek.manifest import Manifest
+from pixseek import lock, settings, sync
+from pixseek.encoders import DEFAULT_MODEL, Encoder, Options, load_encoder
+from pixseek.encoders.catalog import MODELS
+from pixseek.errors import InvalidFilter, InvalidQuery, PixseekError
+from pixseek.files import absolute, is_within
+from pixseek.library import Current, Library
 from pixseek.places import located, stored
 from pixseek.records import (
     FolderStatus,
@@ -44,7 +27,6 @@ from pixseek.records import (
     Vector,
     Where,
 )
-from pixseek.stores import Store, check_space, open_store
 from pixseek.stores.filters import Filter, parse
 
 if TYPE_CHECKING:
@@ -52,12 +34,8 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
+    from pixseek.files import Found
     from pixseek.indexing import Indexer
-
-MODELS: Mapping[str, Entry] = ENCODERS
-"""The models that can be named, with what people should know of each."""
-CREATION_S = 30.0
-"""How long even a search waits while another process makes the library."""
 
 Source: TypeAlias = "str | os.PathLike[str]"
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image"
@@ -88,25 +66,28 @@ class ImageSearchEngine:
         """
         self._settings = options or settings.load()
         folder = os.path.expanduser(library or self._settings.library)  # noqa: PTH111  see _listed
-        self.library = Path(os.path.abspath(folder))  # noqa: PTH100  keeps symlinks
         self._writing = threading.RLock()
-        self._loading = threading.Lock()
-        self._encoder: Encoder | None = None
-        self._manifest = Manifest(self.library, create=create)
-        self._base = self._manifest.base
+        found = Options(offline=self._settings.offline, device=self._settings.device)
+        self._library = Library(
+            Path(os.path.abspath(folder)),  # noqa: PTH100  keeps symlinks
+            wanted=Current(
+                model or self._settings.model or DEFAULT_MODEL,
+                store or self._settings.store or "local",
+            ),
+            create=create,
+            lock_timeout_s=self._settings.lock_timeout_s,
+            load=lambda name: load_encoder(name, found),
+        )
         try:
-            self._model = self._manifest.get("model") or model or self._settings.model
-            self._model = self._model or DEFAULT_MODEL
-            self._store_url = self._manifest.get("store") or store or self._settings.store
-            self._store_url = self._store_url or "local"
-            if model not in (None, self._model):
-                raise ModelMismatch(self._model, str(model))
-            if store not in (None, self._store_url):
-                raise StoreMismatch(self._store_url, str(store))
-            self._store = self._open_store(create)
-        except BaseException:
-            self._manifest.close()
+            self._library.check(model, store)
+        except PixseekError:
+            self.close()
             raise
+
+    @property
+    def library(self) -> Path:
+        """The library's folder."""
+        return self._library.folder
 
     # Filling
 
@@ -130,19 +111,20 @@ class ImageSearchEngine:
         started = time.perf_counter()
         with self._writing:
             report = IndexReport()
-            found = self._find(images, report)
-            changes = self._changes(found)
-            if changes or self._unsettled(found):
+            manifest = self._library.manifest
+            found = self._look(images, report)
+            changes = sync.changes(manifest, found)
+            if changes or sync.unsettled(manifest, found):
                 wait_s = self._settings.lock_timeout_s
                 with lock.writing(self.library, wait_s=wait_s, on_wait=on_wait) as waited:
                     if waited:  # what was found is out of date: another process has been writing
                         report = IndexReport()
-                        found = self._find(images, report)
+                        found = self._look(images, report)
                     if images is not None:
                         for folder in found.folders:
-                            self._manifest.include(folder)
-                        self._manifest.readmit(found.named)
-                    changes = self._changes(found)
+                            manifest.include(folder)
+                        manifest.readmit(found.named)
+                    changes = sync.changes(manifest, found)
                     self._indexer().run(changes, report, on_progress)
         report.unchanged += changes.unchanged
         report.skipped += [Skipped(Path(path), why) for path, why in changes.skipped]
@@ -160,14 +142,14 @@ class ImageSearchEngine:
         leaving = [absolute(path) for path in _listed(paths)]
         with self._writing, lock.writing(self.library, wait_s=self._settings.lock_timeout_s):
             if where is not None:
-                items = self._store.ids(self._filter(where))
-                for entries in self._manifest.files_of(items).values():
+                items = self._library.store.ids(self._filter(where))
+                for entries in self._library.manifest.files_of(items).values():
                     leaving += [entry.path for entry in entries]
             gone: dict[str, None] = {}
-            self._manifest.exclude(leaving)
+            self._library.manifest.exclude(leaving)
             for path in leaving:
-                gone.update(dict.fromkeys([*self._manifest.known(path)]))
-                gone.update(dict.fromkeys(self._manifest.find([path])))
+                gone.update(dict.fromkeys([*self._library.manifest.known(path)]))
+                gone.update(dict.fromkeys(self._library.manifest.find([path])))
             return self._indexer().forget(list(gone))
 
     # Searching
@@ -227,14 +209,14 @@ class ImageSearchEngine:
             vector = self._query_vector(text, image)
         finally:
             preloading.join()
-        hits = self._store.search(vector, k, where=node, min_score=min_score, offset=offset)
-        return [located(hit, self._base) for hit in hits]
+        hits = self._library.store.search(vector, k, where=node, min_score=min_score, offset=offset)
+        return [located(hit, self._library.base) for hit in hits]
 
     # Looking after
 
     def status(self) -> LibraryStatus:
         """What the library holds now."""
-        known = self._manifest.known()
+        known = self._library.manifest.known()
         indexed = [path for path, one in known.items() if one.item is not None]
         folders = [
             FolderStatus(
@@ -242,13 +224,13 @@ class ImageSearchEngine:
                 files=sum(is_within(path, folder) for path in indexed),
                 present=Path(folder).is_dir(),
             )
-            for folder in self._manifest.folders("included")
+            for folder in self._library.manifest.folders("included")
         ]
         return LibraryStatus(
             path=self.library,
-            store=self._store_url,
-            space=self._store.space,
-            items=self._store.count(),
+            store=self._library.current.store,
+            space=self._library.store.space,
+            items=self._library.store.count(),
             files=len(indexed),
             folders=folders,
             skipped=[
@@ -262,8 +244,7 @@ class ImageSearchEngine:
 
     def close(self) -> None:
         """Let go of the library's files. The engine cannot be used after."""
-        self._store.close()
-        self._manifest.close()
+        self._library.close()
 
     def __enter__(self) -> Self:
         return self
@@ -277,103 +258,23 @@ class ImageSearchEngine:
 
         Raises ModelMismatch when it is not the one that made the library's vectors.
         """
-        with self._loading:
-            if self._encoder is None:
-                encoder = load_encoder(self._model)
-                check_space(self._store.space, encoder.space)
-                self._encoder = encoder
-            return self._encoder
+        return self._library.encoder
 
     # Inside
 
     def _preload(self) -> None:
         with suppress(PixseekError):  # the search itself meets it again, and raises it
-            self._store.preload()
+            self._library.store.preload()
 
-    def _open_store(self, create: bool) -> Store:
-        with suppress(LibraryNotFound):
-            return open_store(self._store_url, self.library, None)
-        if not create:
-            raise LibraryNotFound(self.library)
-        wait_s = max(self._settings.lock_timeout_s, CREATION_S)
-        with lock.writing(self.library, wait_s=wait_s):
-            with suppress(LibraryNotFound):  # another process may have been faster
-                return open_store(self._store_url, self.library, None)
-            self._encoder = load_encoder(self._model)
-            self._manifest.stamp({"model": self._model, "store": self._store_url})
-            # A new store has none of what the manifest may remember of one that was lost.
-            self._manifest.forget_items()
-            return open_store(self._store_url, self.library, self._encoder.space)
-
-    def _find(self, images: Source | Iterable[Source] | None, report: IndexReport) -> Found:
-        """What the disk has of the paths asked for; what is not there goes into the report."""
-        included = self._manifest.folders("included")
-        paths = self._everything(included) if images is None else _listed(images)
-        found = find(paths, self._manifest.folders("excluded"))
-        known = self._manifest.find(found.absent)
-        for path in found.absent:
-            if path in included:
-                report.missing.append(Path(path))
-            elif path in known and Path(path).parent.is_dir():
-                continue  # it was deleted
-            elif path in known:
-                report.missing.append(Path(path))
-                found.unreadable.append(path)
-            elif isinstance(images, str | os.PathLike):
-                raise MissingPath(path)
-            else:
-                report.skipped.append(Skipped(Path(path), "there is no such file"))
-        report.missing += [Path(folder) for folder in found.unreadable if folder not in known]
-        for folder in found.empty:
-            if self._manifest.known(folder):
-                report.missing.append(Path(folder))
-                found.unreadable.append(folder)
-        return found
-
-    def _changes(self, found: Found) -> Changes:
-        changes = compare(found, self._known(found))
-        # Not gone after all: another process has indexed it since the folders were listed.
-        changes.gone = [path for path in changes.gone if not os.path.isfile(path)]  # noqa: PTH113
-        return changes
-
-    def _everything(self, included: list[str]) -> list[Path]:
-        """The folders that are kept in step, and the files that were named by themselves."""
-        excluded = self._manifest.folders("excluded")
-        left_out = {folder: frozenset(passed_over(folder, excluded)) for folder in included}
-        alone = [
-            path
-            for path in self._manifest.known()
-            if not any(
-                is_within(path, folder) and not is_within_any(path, below)
-                for folder, below in left_out.items()
-            )
-        ]
-        if not included and not alone:
-            raise InvalidQuery("the library has no folders yet; name a folder to index.")
-        return [Path(path) for path in [*included, *alone]]
-
-    def _known(self, found: Found) -> dict[str, Known]:
-        known = self._manifest.find(found.named)
-        excluded = self._manifest.folders("excluded")
-        for folder in found.folders:
-            below = self._manifest.known(folder)
-            left_out = frozenset(passed_over(folder, excluded))
-            if left_out:
-                below = {p: one for p, one in below.items() if not is_within_any(p, left_out)}
-            known.update(below)
-        return known
-
-    def _unsettled(self, found: Found) -> bool:
-        """Whether there is something to write although no file changed."""
-        return (
-            not all(map(self._manifest.keeps, found.folders))
-            or not set(self._manifest.folders("excluded")).isdisjoint(found.named)
-            or bool(self._manifest.pending())
-        )
+    def _look(self, images: Source | Iterable[Source] | None, report: IndexReport) -> Found:
+        paths = None if images is None else _listed(images)
+        alone = isinstance(images, str | os.PathLike)
+        return sync.look(self._library.manifest, paths, report, alone=alone)
 
     def _indexer(self) -> Indexer:
         # Here and in `_image`: a text search, which should answer at once, needs neither.
-        from pixseek.indexing import Indexer, Limits
+        from pixseek.indexing import Indexer
+        from pixseek.workers import Limits
 
         limits = Limits(
             workers=self._settings.worker_count(),
@@ -381,7 +282,8 @@ class ImageSearchEngine:
             max_pixels=self._settings.max_megapixels * 1_000_000,
             max_bytes=self._settings.max_file_mb * 1_000_000,
         )
-        return Indexer(lambda: self.encoder, self._store, self._manifest, limits)
+        library = self._library
+        return Indexer(lambda: library.encoder, library.store, library.manifest, limits)
 
     def _query_vector(self, text: str | None, image: ImageSource | None) -> Vector:
         """The text's vector, the image's, or the direction between both; (d,), length 1."""
@@ -408,7 +310,7 @@ class ImageSearchEngine:
     def _filter(self, where: Where | None) -> Filter | None:
         """The filter as the store understands it: paths in their stored form."""
         node = parse(where)
-        return None if node is None else stored(node, self._base)
+        return None if node is None else stored(node, self._library.base)
 
 
 def _size(folder: Path) -> int:

@@ -1,8 +1,6 @@
-"""Files → reader → encoder → store, overlapped, bounded and restartable.
+"""What the workers made → store and manifest: bounded, restartable, in step with the disk.
 
-Each worker reads, decodes and encodes a few files at a time on its own thread; one writer, the
-calling thread, stores what they made in transactions of bounded size. Measured, that beats a pool
-of decoders that feeds one model over all cores (docs/decisions/003-indexing-workers.md).
+One writer, the calling thread, stores what the workers made in transactions of bounded size.
 
 Order of one write, so that a crash at any point costs at most repeated work: note which items are
 about to change (pending), store the vectors, record the files, bring the metadata of every item
@@ -12,66 +10,21 @@ touched in step, clear the note. The next run finishes whatever is still noted.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
-from typing import Literal
-
-from blake3 import blake3
 
 from pixseek.encoders import Encoder
-from pixseek.errors import UnreadableImage
 from pixseek.files import Changes, Known
 from pixseek.manifest import Entry, Manifest
-from pixseek.metadata import FILE_FIELDS, content_fields, file_fields, merge
-from pixseek.reader import MemoryBudget, Picture, read
-from pixseek.records import (
-    ImageFile,
-    IndexReport,
-    Item,
-    Metadata,
-    OnProgress,
-    Progress,
-    Skipped,
-    Vector,
-)
+from pixseek.metadata import FILE_FIELDS, file_fields, merge
+from pixseek.records import IndexReport, Item, Metadata, OnProgress, Progress, Skipped
 from pixseek.stores import Store
+from pixseek.workers import Limits, Outcome, Workers
 
-FILES_PER_TASK = 4
-"""Files that a worker takes at once; they are encoded as one batch."""
-PIXELS_AT_ONCE = 8_000_000
-"""Decoded pixels that a worker holds before it encodes them, whatever their number."""
 FILES_PER_WRITE = 256
 SECONDS_PER_WRITE = 2.0
 """A write happens after this many files or seconds, whichever is first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of an indexing run."""
-
-    workers: int
-    memory_bytes: int
-    """For pictures that are being decoded at once."""
-    max_pixels: int
-    """Pictures with more are skipped."""
-    max_bytes: int
-    """Files with more are skipped."""
-
-
-@dataclass(slots=True)
-class _Outcome:
-    """What became of one file."""
-
-    file: ImageFile
-    kind: Literal["new", "changed"]
-    item: str | None = None
-    skipped: str | None = None
-    content: Metadata = field(default_factory=dict)
-    vector: Vector | None = None
-    """None when the content is in the store already, or cannot be read."""
 
 
 class Indexer:
@@ -85,13 +38,12 @@ class Indexer:
         limits: Limits,
     ) -> None:
         """encoder: called when the first picture needs one; moves and removals do without."""
-        self._encoder = encoder
         self._store = store
         self._manifest = manifest
         self._base = manifest.base
-        self._limits = limits
-        self._budget = MemoryBudget(limits.memory_bytes)
         self._stored: set[str] = set()
+        """Ids whose vectors are in the store."""
+        self._workers = Workers(encoder, limits, self._stored)
         self._found_again: set[str] = set()
 
     def run(self, changes: Changes, report: IndexReport, on_progress: OnProgress) -> None:
@@ -101,11 +53,12 @@ class Indexer:
         """
         progress = Progress(total=len(changes.new) + len(changes.changed))
         on_progress(progress)
-        finished: list[_Outcome] = []
-        self._stored = set(self._store.ids()) if progress.total else set()
+        finished: list[Outcome] = []
+        if progress.total:
+            self._stored.update(self._store.ids())
         due = time.monotonic() + SECONDS_PER_WRITE
         try:
-            for outcomes in self._outcomes(changes):
+            for outcomes in self._workers.run(chain(changes.changed, changes.new)):
                 finished += outcomes
                 if len(finished) >= FILES_PER_WRITE or time.monotonic() > due:
                     self._write(finished, report, progress, on_progress)
@@ -120,82 +73,9 @@ class Indexer:
         for start in range(0, len(pending), FILES_PER_WRITE):
             self._bring_in_step(pending[start : start + FILES_PER_WRITE])
 
-    def _outcomes(self, changes: Changes) -> Iterator[list[_Outcome]]:
-        """Files through the workers, in the order they finish; few are ever in flight."""
-        todo = iter([_Outcome(file, "new") for file in changes.new])
-        again = iter([_Outcome(file, "changed") for file in changes.changed])
-        tasks = (task for kind in (again, todo) for task in _tasks(kind))
-        with ThreadPoolExecutor(self._limits.workers, "pixseek-worker") as pool:
-            waiting: set[Future[list[_Outcome]]] = set()
-            try:
-                while True:
-                    room = 2 * self._limits.workers - len(waiting)
-                    waiting |= {pool.submit(self._work, task) for task in islice(tasks, room)}
-                    if not waiting:
-                        return
-                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        yield future.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-    def _work(self, task: list[_Outcome]) -> list[_Outcome]:
-        """Read, decode and encode a few files; runs on a worker's thread."""
-        pictures: list[tuple[_Outcome, Picture]] = []
-        for outcome in task:
-            try:
-                picture = self._picture(outcome)
-            except UnreadableImage as error:
-                outcome.skipped = error.reason
-                continue
-            if picture is None:
-                continue
-            outcome.content = content_fields(
-                picture.width, picture.height, picture.format, picture.exif
-            )
-            pictures.append((outcome, picture))
-            if sum(p.image.width * p.image.height for _, p in pictures) > PIXELS_AT_ONCE:
-                self._encode(pictures)
-        self._encode(pictures)
-        return task
-
-    def _encode(self, pictures: list[tuple[_Outcome, Picture]]) -> None:
-        """Give each outcome its vector; empties the list."""
-        if pictures:
-            vectors = self._encoder().encode_images([picture.image for _, picture in pictures])
-            for (outcome, _), vector in zip(pictures, vectors, strict=True):
-                outcome.vector = vector
-            pictures.clear()
-
-    def _picture(self, outcome: _Outcome) -> Picture | None:
-        """The file decoded, or None when the store has its content already."""
-        path = Path(outcome.file.path)
-        if outcome.file.size > self._limits.max_bytes:
-            limit = f"{outcome.file.size} bytes are more than the limit of {self._limits.max_bytes}"
-            raise UnreadableImage(path, limit)
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise UnreadableImage(path, error.strerror or str(error)) from error
-        except MemoryError as error:
-            raise UnreadableImage(path, "not enough memory to read it") from error
-        id = item_id(content)
-        if id in self._stored:
-            outcome.item = id
-            return None
-        picture = read(
-            content,
-            self._encoder().input_size,
-            name=str(path),
-            max_pixels=self._limits.max_pixels,
-            budget=self._budget,
-        )
-        outcome.item = id
-        return picture
-
     def _write(
         self,
-        finished: list[_Outcome],
+        finished: list[Outcome],
         report: IndexReport,
         progress: Progress,
         on_progress: OnProgress,
@@ -238,12 +118,12 @@ class Indexer:
         report.encoded = progress.encoded
         on_progress(progress)
 
-    def _count(self, done: _Outcome, known: Known | None, report: IndexReport) -> None:
+    def _count(self, done: Outcome, known: Known | None, report: IndexReport) -> None:
         if done.skipped is not None or done.item is None:
             report.skipped.append(Skipped(Path(done.file.path), done.skipped or ""))
         elif known is not None and known.item == done.item:
             report.unchanged += 1
-        elif done.kind == "changed":
+        elif known is not None:
             report.changed += 1
         elif done.vector is None:
             report.moved += 1
@@ -297,13 +177,3 @@ def _with(files: dict[str, list[Entry]], newer: dict[str, Entry]) -> dict[str, l
         if entry.item is not None:
             joined[entry.item].append(entry)
     return joined
-
-
-def item_id(content: bytes) -> str:
-    """The identity of a content: 128 bits of BLAKE3 over the file's bytes, in hexadecimal."""
-    return blake3(content).hexdigest(length=16)
-
-
-def _tasks(outcomes: Iterator[_Outcome]) -> Iterator[list[_Outcome]]:
-    while task := list(islice(outcomes, FILES_PER_TASK)):
-        yield task

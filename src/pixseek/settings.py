@@ -15,6 +15,7 @@ from typing import Any
 from pixseek.errors import InvalidSetting
 
 _PREFIX = "PIXSEEK_"
+_TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 def _setting(default: Any, meaning: str) -> Any:
@@ -44,6 +45,8 @@ class Settings:
     )
     model: str = _setting("", "model of a new library (see: pixseek models); default: pocket")
     store: str = _setting("", "store of a new library; default: local")
+    device: str = _setting("auto", "what runs the model: auto, cpu, or a device such as cuda")
+    offline: bool = _setting(False, "download nothing, whatever is named")
     workers: int = _setting(0, "threads that read, decode and encode; 0: one a core")
     memory_mb: int = _setting(
         512, "megabytes that pictures being decoded may take together; one larger goes alone"
@@ -100,8 +103,12 @@ def _checked(name: str, value: object, source: str) -> object:
     """The value as the setting's type."""
     if name == "library":
         return Path(os.path.expanduser(str(value)))  # noqa: PTH111  Path raises for unknown users
-    if name in ("model", "store"):
+    if name in ("model", "store", "device"):
         return str(value)
+    if name == "offline":
+        if str(value).lower() not in _TRUTHS:
+            raise InvalidSetting(name, value, f"one of {', '.join(_TRUTHS)}", source)
+        return _TRUTHS[str(value).lower()]
     kind, expected = (float, "a number") if name == "lock_timeout_s" else (int, "a whole number")
     try:
         number = kind(str(value))

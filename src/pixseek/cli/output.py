@@ -118,7 +118,7 @@ def print_models(*, as_json: bool) -> None:
         print(json.dumps(rows, indent=2))
         return
     for row in rows:
-        print(f"{row['name']:10}{row['licence']:12}{row['languages']:24}{row['summary']}")
+        print(f"{row['name']:27}{row['licence']:20}{row['languages']:22}{row['summary']}")
 
 
 def counted(number: int, noun: str) -> str:

@@ -1,15 +1,19 @@
 """Encoders: pictures and texts → unit vectors of one space.
 
-`Encoder` is the seam, `ENCODERS` its one table; strangers add theirs under the entry point group
-`pixseek.encoders`, each naming a class.
+`Encoder` is the seam, `RUNTIMES` its one table; `catalog` holds the models that have a name.
+Strangers add theirs under the entry point group `pixseek.encoders`, each naming a class.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
+from pixseek.encoders.catalog import MODELS, Model
 from pixseek.errors import MissingExtra, UnknownModel
 from pixseek.records import Space, Vectors
 
@@ -28,6 +32,11 @@ class Encoder(Protocol):
         """Pixels on the side of the model's input: the reader keeps at least twice as many."""
         ...
 
+    @property
+    def runs_on(self) -> str:
+        """What computes the vectors, for people: library and device, and why no faster one."""
+        ...
+
     def encode_images(self, images: Sequence[Image.Image]) -> Vectors:
         """images: upright RGB, any size (reader.read gives these).
 
@@ -43,54 +52,80 @@ class Encoder(Protocol):
         ...
 
 
-class Entry(NamedTuple):
-    """Where a model is found, what people should know of it, and which extra brings its needs."""
+class Runtime(NamedTuple):
+    """What runs models of one kind: its module has `load(model, options) -> Encoder`."""
 
     module: str
-    attribute: str
-    summary: str
-    licence: str
-    languages: str
     extra: str | None = None
+    """The extra that brings what it needs."""
 
+
+RUNTIMES: dict[str, Runtime] = {
+    "pocket": Runtime("pixseek.encoders.pocket"),
+    "palette": Runtime("pixseek.encoders.palette"),
+    "onnx": Runtime("pixseek.encoders.onnx"),
+    "open_clip": Runtime("pixseek.encoders.open_clip", "open_clip"),
+    "transformers": Runtime("pixseek.encoders.transformers", "transformers"),
+}
+
+NAMED_BY_SOURCE = ("onnx", "open_clip", "transformers")
+"""Runtimes whose models can be named `RUNTIME:SOURCE`."""
 
 DEFAULT_MODEL = "pocket"
 
-ENCODERS: dict[str, Entry] = {
-    "pocket": Entry(
-        "pixseek.encoders.pocket",
-        "PocketEncoder",
-        "built in, works without a network; good at everyday scenes and things",
-        "Apache-2.0",
-        "English",
-    ),
-    "palette": Entry(
-        "pixseek.encoders.palette",
-        "PaletteEncoder",
-        "no weights: shares of the basic colours; for tests and examples",
-        "Apache-2.0",
-        "English colour words",
-    ),
-}
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How models are found and run."""
+
+    folder: Path | None = None
+    """Where downloaded models are kept; None: the user's cache."""
+    offline: bool = False
+    """Whether nothing may be downloaded."""
+    device: str = "auto"
+    """auto, cpu, or a device of the runtime, such as cuda."""
 
 
-def load_encoder(name: str) -> Encoder:
+def resolve(name: str) -> Model | None:
+    """The model of that name: of the catalog, or `RUNTIME:SOURCE`, or a folder.
+
+    A folder holds an ONNX model in one of the two layouts of the hub, or else a transformers model.
+    Returns None for names that only a stranger's entry point may know.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    runtime, _, source = name.partition(":")
+    if runtime in NAMED_BY_SOURCE and source:
+        return _unknown(name, runtime, source)
+    folder = Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111  keeps symlinks
+    if folder.is_dir() and (os.sep in name or name.startswith((".", "~"))):
+        runtime = "onnx" if any(folder.glob("**/*.onnx")) else "transformers"
+        return _unknown(str(folder), runtime, str(folder))
+    return None
+
+
+def _unknown(name: str, runtime: str, source: str) -> Model:
+    return Model(name, "OpenCLIP", runtime, "see its source", "see its source", "", source)
+
+
+def load_encoder(name: str, options: Options = Options()) -> Encoder:
     """The encoder of that name; it may load weights only when it first encodes.
 
     Raises UnknownModel, MissingExtra when what it needs is not installed, and, now or when first
     used, ModelUnavailable when its files are missing or damaged.
     """
-    entry = ENCODERS.get(name)
-    if entry is None:
+    model = resolve(name)
+    if model is None:
         from importlib.metadata import entry_points  # slow to import
 
         for point in entry_points(group="pixseek.encoders", name=name):
             return cast("type[Encoder]", point.load())()
-        raise UnknownModel(name, list(ENCODERS))
+        raise UnknownModel(name, list(MODELS))
+    runtime = RUNTIMES[model.runtime]
     try:
-        module = import_module(entry.module)
+        module = import_module(runtime.module)
     except ModuleNotFoundError as error:
-        if entry.extra is None:
+        if runtime.extra is None:
             raise
-        raise MissingExtra(f"the model {name!r}", entry.extra) from error
-    return cast("type[Encoder]", getattr(module, entry.attribute))()
+        raise MissingExtra(f"the model {name!r}", runtime.extra) from error
+    return cast("Encoder", module.load(model, options))

@@ -20,6 +20,9 @@ from pixseek.records import Space, Vectors
 if TYPE_CHECKING:
     from PIL import Image
 
+    from pixseek.encoders import Options
+    from pixseek.encoders.catalog import Model
+
 COLOURS = {
     "black": (0, 0, 0),
     "grey": (128, 128, 128),
@@ -38,11 +41,16 @@ _SIDE = 32
 _WORD = re.compile(rf"\b({'|'.join([*COLOURS, *OTHER_WORDS])})\b")
 
 
+def load(model: Model, options: Options) -> PaletteEncoder:  # noqa: ARG001  as every runtime's
+    return PaletteEncoder()
+
+
 class PaletteEncoder:
     """11 dimensions, one a colour. A text without colour words is all colours alike."""
 
     space = Space("palette", "basic-colours-1", len(COLOURS))
     input_size = _SIDE
+    runs_on = "the processor"
 
     def __init__(self) -> None:
         self._anchors = _oklab(np.array(list(COLOURS.values()), np.float32))

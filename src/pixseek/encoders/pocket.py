@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from PIL import Image
     from tokenizers import Tokenizer
 
+    from pixseek.encoders import Options
+    from pixseek.encoders.catalog import Model
+
 FOLDER = Path(__file__).parent.parent / "models" / "pocket"
+
+
+def load(model: Model, options: Options) -> PocketEncoder:  # noqa: ARG001  as every runtime's
+    return PocketEncoder()
 
 
 class PocketEncoder:
@@ -32,6 +39,8 @@ class PocketEncoder:
     One thread a call: several threads that each decode and encode reach more pictures a second
     than one call over all cores (docs/decisions/003-indexing-workers.md).
     """
+
+    runs_on = "ONNX Runtime on the processor"
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self._folder = folder

@@ -1,0 +1,100 @@
+"""What was asked to be indexed → what differs between the disk and the library."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from pixseek.errors import InvalidQuery, MissingPath
+from pixseek.files import (
+    Changes,
+    Found,
+    Known,
+    compare,
+    find,
+    is_within,
+    is_within_any,
+    passed_over,
+)
+from pixseek.manifest import Manifest
+from pixseek.records import IndexReport, Skipped
+
+
+def look(
+    manifest: Manifest, paths: Iterable[Path] | None, report: IndexReport, *, alone: bool
+) -> Found:
+    """What the disk has of the paths asked for; what is not there goes into the report.
+
+    paths: None stands for everything in the library. alone: whether one path was named, and its
+    absence is an error: MissingPath.
+    """
+    included = manifest.folders("included")
+    wanted = everything(manifest) if paths is None else paths
+    found = find(wanted, manifest.folders("excluded"))
+    known = manifest.find(found.absent)
+    for path in found.absent:
+        if path in included:
+            report.missing.append(Path(path))
+        elif path in known and Path(path).parent.is_dir():
+            continue  # it was deleted
+        elif path in known:
+            report.missing.append(Path(path))
+            found.unreadable.append(path)
+        elif alone:
+            raise MissingPath(path)
+        else:
+            report.skipped.append(Skipped(Path(path), "there is no such file"))
+    report.missing += [Path(folder) for folder in found.unreadable if folder not in known]
+    for folder in found.empty:
+        if manifest.known(folder):
+            report.missing.append(Path(folder))
+            found.unreadable.append(folder)
+    return found
+
+
+def changes(manifest: Manifest, found: Found) -> Changes:
+    """What has to be done so that the library equals what was found."""
+    differing = compare(found, _known(manifest, found))
+    # Not gone after all: another process has indexed it since the folders were listed.
+    differing.gone = [path for path in differing.gone if not os.path.isfile(path)]  # noqa: PTH113
+    return differing
+
+
+def unsettled(manifest: Manifest, found: Found) -> bool:
+    """Whether there is something to write although no file changed."""
+    return (
+        not all(map(manifest.keeps, found.folders))
+        or not set(manifest.folders("excluded")).isdisjoint(found.named)
+        or bool(manifest.pending())
+    )
+
+
+def everything(manifest: Manifest) -> list[Path]:
+    """The folders that are kept in step, and the files that were named by themselves."""
+    included, excluded = manifest.folders("included"), manifest.folders("excluded")
+    left_out = {folder: frozenset(passed_over(folder, excluded)) for folder in included}
+    alone = [
+        path
+        for path in manifest.known()
+        if not any(
+            is_within(path, folder) and not is_within_any(path, below)
+            for folder, below in left_out.items()
+        )
+    ]
+    if not included and not alone:
+        raise InvalidQuery("the library has no folders yet; name a folder to index.")
+    return [Path(path) for path in [*included, *alone]]
+
+
+def _known(manifest: Manifest, found: Found) -> dict[str, Known]:
+    """What the library remembers of the paths asked for, and of all below them."""
+    known = manifest.find(found.named)
+    excluded = manifest.folders("excluded")
+    for folder in found.folders:
+        below = manifest.known(folder)
+        left_out = frozenset(passed_over(folder, excluded))
+        if left_out:
+            below = {p: one for p, one in below.items() if not is_within_any(p, left_out)}
+        known.update(below)
+    return known
