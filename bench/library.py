@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pixseek.manifest import Entry, Manifest
+from pixseek.manifest import Entry, Manifest, VectorSet
 from pixseek.metadata import content_fields, file_fields, merge
 from pixseek.records import Item, Metadata, Space, Vectors
 from pixseek.stores import open_store
@@ -71,7 +71,7 @@ def make(
     """
     manifest = Manifest(folder, create=True)
     store = open_store("local", folder, space)
-    manifest.stamp({"model": model, "store": "local"})
+    manifest.make_current(VectorSet(model, "local"), "leaving")
     manifest.include(include)
     if entries is None:
         entries = [Entry(path_of(row), 1, 1, id_of(row)) for row in range(len(vectors))]

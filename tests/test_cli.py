@@ -683,6 +683,34 @@ def test_remove_where_takes_what_passes_the_filter(indexed: Path, run: Run) -> N
     assert run("search", "red", indexed).names == ["blue.png"]
 
 
+@pytest.mark.usefixtures("indexed")
+def test_switch_gives_the_library_another_model(run: Run) -> None:
+    answer = run("switch", "pocket", "--keep", "--quiet", "--workers", "1")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith(
+        "the library answers by pocket now; before, by palette\n  3 pictures"
+    )
+    assert "pocket (512 dimensions" in run("status").out
+    assert "kept      vectors by palette (pixseek switch palette)" in run("status").out
+    report = json.loads(run("switch", "palette", "--json").out)
+    assert (report["after"], report["encoded"], report["switched"]) == ("palette", 0, True)
+    assert run("search", "red").names == ["red.png", "half.png", "blue.png"]
+
+
+def test_switch_names_what_cannot_be_read_and_leaves_it_out_when_told(
+    indexed: Path, run: Run
+) -> None:
+    (indexed / "red.png").rename(indexed.parent / "red.png")
+    answer = run("switch", "pocket")
+    assert answer.code == 1
+    assert "still answers by palette" in answer.out
+    assert f"    {indexed / 'red.png'}: No such file" in answer.out
+    assert "with --leave-out to go on without them" in answer.out
+    answer = run("switch", "pocket", "--leave-out")
+    assert answer.code == 0
+    assert "1 picture left out:" in answer.out
+
+
 def test_models_are_listed_with_licence_and_the_default_is_marked(run: Run) -> None:
     answer = run("models")
     assert answer.code == 0

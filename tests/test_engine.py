@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pixseek import ImageSearchEngine, indexing, lock, reader, stores, workers
+from pixseek import ImageSearchEngine, indexing, lock, reader, workers
 from pixseek.cli.output import print_hits, print_hits_json
 from pixseek.encoders import RUNTIMES, Runtime
 from pixseek.encoders.catalog import MODELS, Model
@@ -39,7 +39,6 @@ from pixseek.errors import (
 )
 from pixseek.records import Hit, IndexReport, Progress, Space, Vectors, Where
 from pixseek.settings import load
-from pixseek.stores import Store
 
 Paint = Callable[..., Path]
 FLAGS = ("red", "green", "blue", "yellow", "black", "white", "orange", "purple")
@@ -1195,20 +1194,22 @@ def test_a_process_that_lost_the_race_to_make_a_library_forgets_nothing(
     tmp_path: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paint("red.png", "red")
-    real = stores.open_store
-    missed: list[str] = []
+    real = lock.writing
+    calls: list[Path] = []
 
-    def open_store(url: str, library: Path, space: Space | None) -> Store:
-        if space is None and not missed:
-            missed.append(url)  # at this moment there was no library; the other makes and fills it
+    @contextmanager
+    def writing(library: Path, **options: Any) -> Iterator[bool]:
+        calls.append(library)
+        if len(calls) == 2:  # it saw no library and asks for the lock; the other is faster
             with ImageSearchEngine(tmp_path / "library", model="palette") as other:
                 other.index_images(tmp_path / "photos")
-            raise LibraryNotFound(library)
-        return real(url, library, space)
+        with real(library, **options) as waited:
+            yield waited
 
-    monkeypatch.setattr("pixseek.library.open_store", open_store)
+    monkeypatch.setattr("pixseek.library.lock.writing", writing)
     with ImageSearchEngine(tmp_path / "library", model="palette") as engine:
-        assert missed
+        assert len(calls) > 1
+        monkeypatch.undo()
         assert engine.status().files == 1
         assert engine.index_images().unchanged == 1
 

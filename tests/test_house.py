@@ -29,7 +29,7 @@ ROOT = PACKAGE.parent.parent
 ROOMS = (
     *("errors", "records", "settings", "lock", "database", "files", "reader", "metadata"),
     *("encoders", "stores", "manifest", "places", "library", "sync", "workers", "indexing"),
-    *("engine", "cli"),
+    *("switching", "engine", "cli"),
 )
 """As the table in docs/architecture.md has them: each may import those before it."""
 FACES = {"cli": {"cli", "engine", "errors", "records", "settings"}}
@@ -38,7 +38,7 @@ HEAVY = {"numpy", "PIL", "onnxruntime", "tokenizers", "simsimd", "tqdm", "torch"
 NOT_ROOMS = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 INSTRUCTION = re.compile(
     r"\b(check|choose|correct|divide|encode|index|install|leave|name|open|reinstall|restore|search"
-    r"|see|upgrade|wait)\b",
+    r"|see|switch|upgrade|wait)\b",
     re.IGNORECASE,
 )
 """What a message tells people to do."""

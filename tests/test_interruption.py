@@ -686,7 +686,7 @@ def test_a_crash_while_a_library_is_made_leaves_its_model_known(
         raise Crash("here")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Manifest, "stamp", crash)
+        patch.setattr(Manifest, "make_current", crash)
         with pytest.raises(Crash, match="here"):
             ImageSearchEngine(tmp_path / "library", model="palette")
     with ImageSearchEngine(tmp_path / "library", model="palette") as engine:

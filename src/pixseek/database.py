@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pixseek import lock
@@ -110,6 +110,26 @@ class Database:
             raise LibraryDamaged(self.path, str(error)) from error
         except (sqlite3.Error, OSError) as error:
             raise LibraryDamaged(self.path, str(error)) from error
+
+    def holds(self, table: str) -> bool:
+        """Whether there is a table of that name."""
+        with self.reading() as connection:
+            query = "SELECT 1 FROM sqlite_master WHERE name = ?"
+            return connection.execute(query, (table,)).fetchone() is not None
+
+    def remove(self) -> None:
+        """Delete the file, and its folder when nothing else is in it."""
+        self.close()
+        for name in (FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", "writer.lock"):
+            with suppress(OSError):  # where others have it open, some systems refuse
+                (self.path.parent / name).unlink()
+        with suppress(OSError):
+            self.path.parent.rmdir()
+
+    def shrink(self) -> None:
+        """Give back the space of what was deleted. What cannot be now is used again later."""
+        with self._lock, suppress(sqlite3.OperationalError):
+            self._connection.execute("VACUUM")
 
     def close(self) -> None:
         with self._lock:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pixseek import lock, settings, sync
-from pixseek.encoders import DEFAULT_MODEL, Encoder, Options, load_encoder
+from pixseek.encoders import DEFAULT_MODEL, Encoder, Options, load_encoder, resolve
 from pixseek.encoders.catalog import MODELS
 from pixseek.errors import InvalidFilter, InvalidQuery, PixseekError
 from pixseek.files import absolute, is_within
-from pixseek.library import Current, Library
+from pixseek.library import Library, Opened
+from pixseek.manifest import VectorSet
 from pixseek.places import located, stored
 from pixseek.records import (
     FolderStatus,
@@ -24,6 +25,7 @@ from pixseek.records import (
     LibraryStatus,
     OnProgress,
     Skipped,
+    SwitchReport,
     Vector,
     Where,
 )
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from pixseek.files import Found
     from pixseek.indexing import Indexer
+    from pixseek.workers import Limits
 
 Source: TypeAlias = "str | os.PathLike[str]"
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image"
@@ -67,16 +70,17 @@ class ImageSearchEngine:
         self._settings = options or settings.load()
         folder = os.path.expanduser(library or self._settings.library)  # noqa: PTH111  see _listed
         self._writing = threading.RLock()
-        found = Options(offline=self._settings.offline, device=self._settings.device)
+        self._options = Options(offline=self._settings.offline, device=self._settings.device)
+        model = None if model is None else _named(model)
         self._library = Library(
             Path(os.path.abspath(folder)),  # noqa: PTH100  keeps symlinks
-            wanted=Current(
-                model or self._settings.model or DEFAULT_MODEL,
+            wanted=lambda: VectorSet(
+                model or _named(self._settings.model or DEFAULT_MODEL),
                 store or self._settings.store or "local",
             ),
             create=create,
             lock_timeout_s=self._settings.lock_timeout_s,
-            load=lambda name: load_encoder(name, found),
+            load=lambda name: load_encoder(name, self._options),
         )
         try:
             self._library.check(model, store)
@@ -108,6 +112,8 @@ class ImageSearchEngine:
         Raises MissingPath when the one path given is not there, LibraryLocked when another
         process went on writing for longer than the setting `lock_timeout_s`.
         """
+        from pixseek.switching import drop_left
+
         started = time.perf_counter()
         with self._writing:
             report = IndexReport()
@@ -124,6 +130,7 @@ class ImageSearchEngine:
                         for folder in found.folders:
                             manifest.include(folder)
                         manifest.readmit(found.named)
+                    drop_left(self._library)
                     changes = sync.changes(manifest, found)
                     self._indexer().run(changes, report, on_progress)
         report.unchanged += changes.unchanged
@@ -142,7 +149,7 @@ class ImageSearchEngine:
         leaving = [absolute(path) for path in _listed(paths)]
         with self._writing, lock.writing(self.library, wait_s=self._settings.lock_timeout_s):
             if where is not None:
-                items = self._library.store.ids(self._filter(where))
+                items = self._library.opened().store.ids(self._filter(where))
                 for entries in self._library.manifest.files_of(items).values():
                     leaving += [entry.path for entry in entries]
             gone: dict[str, None] = {}
@@ -151,6 +158,30 @@ class ImageSearchEngine:
                 gone.update(dict.fromkeys([*self._library.manifest.known(path)]))
                 gone.update(dict.fromkeys(self._library.manifest.find([path])))
             return self._indexer().forget(list(gone))
+
+    def switch_model(
+        self,
+        model: str,
+        *,
+        keep: bool = False,
+        leave_out: bool = False,
+        on_progress: OnProgress = lambda _: None,
+    ) -> SwitchReport:
+        """Encode every picture again by another model, and let that one answer once it is done.
+
+        Meanwhile searches are answered by the old one, and others may index. Interrupted, the next
+        call goes on. keep: keep the old vectors too, so that switching back is quick.
+        leave_out: switch although some pictures cannot be read now; without it the old model stays
+        and the report names them.
+        Raises UnknownModel, ModelUnavailable, LibraryLocked when another process is switching.
+        """
+        from pixseek.switching import Switch
+
+        with lock.writing(self.library, wait_s=0, role="switch"):
+            encoder = load_encoder(model, self._options)
+            wait_s = self._settings.lock_timeout_s
+            switch = Switch(self._library, _named(model), encoder, self._limits(), wait_s)
+            return switch.run(keep=keep, leave_out=leave_out, on_progress=on_progress)
 
     # Searching
 
@@ -201,21 +232,18 @@ class ImageSearchEngine:
         if image is None and not (text and text.strip()):
             raise InvalidQuery("the query is empty; expected words, an image, or both.")
         node = self._filter(where)
-        # The store reads its codes from disk while the model is loaded: together a cold search
-        # is about a quarter faster.
-        preloading = threading.Thread(target=self._preload)
-        preloading.start()
-        try:
-            vector = self._query_vector(text, image)
-        finally:
-            preloading.join()
-        hits = self._library.store.search(vector, k, where=node, min_score=min_score, offset=offset)
-        return [located(hit, self._library.base) for hit in hits]
+        while True:
+            opened = self._library.opened()
+            vector = self._query_vector(opened, text, image)
+            hits = opened.store.search(vector, k, where=node, min_score=min_score, offset=offset)
+            if self._library.answers(opened):  # else its vectors may be gone already
+                return [located(hit, self._library.base) for hit in hits]
 
     # Looking after
 
     def status(self) -> LibraryStatus:
         """What the library holds now."""
+        opened = self._library.opened()
         known = self._library.manifest.known()
         indexed = [path for path, one in known.items() if one.item is not None]
         folders = [
@@ -228,9 +256,9 @@ class ImageSearchEngine:
         ]
         return LibraryStatus(
             path=self.library,
-            store=self._library.current.store,
-            space=self._library.store.space,
-            items=self._library.store.count(),
+            store=opened.stamp.store,
+            space=opened.store.space,
+            items=opened.store.count(),
             files=len(indexed),
             folders=folders,
             skipped=[
@@ -240,6 +268,8 @@ class ImageSearchEngine:
             ],
             size_bytes=_size(self.library),
             writer=lock.holder(self.library),
+            kept=[one.model for one in self._library.manifest.sets("kept")],
+            building=[one.model for one in self._library.manifest.sets("building")],
         )
 
     def close(self) -> None:
@@ -258,13 +288,9 @@ class ImageSearchEngine:
 
         Raises ModelMismatch when it is not the one that made the library's vectors.
         """
-        return self._library.encoder
+        return self._library.opened().encoder
 
     # Inside
-
-    def _preload(self) -> None:
-        with suppress(PixseekError):  # the search itself meets it again, and raises it
-            self._library.store.preload()
 
     def _look(self, images: Source | Iterable[Source] | None, report: IndexReport) -> Found:
         paths = None if images is None else _listed(images)
@@ -274,43 +300,66 @@ class ImageSearchEngine:
     def _indexer(self) -> Indexer:
         # Here and in `_image`: a text search, which should answer at once, needs neither.
         from pixseek.indexing import Indexer
+
+        opened = self._library.opened()
+        manifest = self._library.manifest
+        return Indexer(lambda: opened.encoder, opened.store, manifest, self._limits())
+
+    def _limits(self) -> Limits:
         from pixseek.workers import Limits
 
-        limits = Limits(
+        return Limits(
             workers=self._settings.worker_count(),
             memory_bytes=self._settings.memory_mb * 1_000_000,
             max_pixels=self._settings.max_megapixels * 1_000_000,
             max_bytes=self._settings.max_file_mb * 1_000_000,
         )
-        library = self._library
-        return Indexer(lambda: library.encoder, library.store, library.manifest, limits)
 
-    def _query_vector(self, text: str | None, image: ImageSource | None) -> Vector:
+    def _query_vector(self, opened: Opened, text: str | None, image: ImageSource | None) -> Vector:
         """The text's vector, the image's, or the direction between both; (d,), length 1."""
+        # The store reads its codes from disk while the model is loaded: together a cold search
+        # is about a quarter faster.
+        preloading = threading.Thread(target=_preload, args=(opened,))
+        preloading.start()
         vectors: list[Vector] = []
-        if text and text.strip():
-            vectors.append(self.encoder.encode_texts([text])[0])
-        if image is not None:
-            vectors.append(self.encoder.encode_images([self._image(image)])[0])
+        try:
+            if text and text.strip():
+                vectors.append(opened.encoder.encode_texts([text])[0])
+            if image is not None:
+                picture = self._image(opened.encoder, image)
+                vectors.append(opened.encoder.encode_images([picture])[0])
+        finally:
+            preloading.join()
         total = vectors[0] if len(vectors) == 1 else vectors[0] + vectors[1]
         length = float((total @ total) ** 0.5)
         if not length > 0:
             raise InvalidQuery("text and image cancel each other out; search for one of them.")
         return total / length
 
-    def _image(self, source: ImageSource) -> Image.Image:
+    def _image(self, encoder: Encoder, source: ImageSource) -> Image.Image:
         from pixseek.reader import read, upright
 
         if isinstance(source, bytes | bytearray | memoryview):
-            return read(bytes(source), self.encoder.input_size).image
+            return read(bytes(source), encoder.input_size).image
         if isinstance(source, str | os.PathLike):
-            return read(_listed(source)[0], self.encoder.input_size).image
+            return read(_listed(source)[0], encoder.input_size).image
         return upright(source)
 
     def _filter(self, where: Where | None) -> Filter | None:
         """The filter as the store understands it: paths in their stored form."""
         node = parse(where)
         return None if node is None else stored(node, self._library.base)
+
+
+def _preload(opened: Opened) -> None:
+    with suppress(PixseekError):  # the search itself meets it again, and raises it
+        opened.store.preload()
+
+
+def _named(model: str) -> str:
+    """A model's name as a library keeps it: a folder by its whole path."""
+    found = resolve(model)
+    return model if found is None else found.name
 
 
 def _size(folder: Path) -> int:

@@ -153,7 +153,7 @@ class ModelMismatch(ModelError):
         super().__init__(
             f"the library's vectors were made by model {stored}, but model {asked} was asked for; "
             "vectors of two models cannot be compared. Leave the model out to use the library's "
-            "own, or name another library for the other model."
+            "own, switch the library (pixseek switch MODEL), or name another library."
         )
         self.stored = stored
         self.asked = asked

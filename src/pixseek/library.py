@@ -1,106 +1,133 @@
-"""A library opened: its manifest, its vectors and the model that made them, always of one set."""
+"""A library opened: its manifest, and the set of vectors that answers, with the model behind it."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from pixseek import lock
 from pixseek.encoders import Encoder
 from pixseek.errors import LibraryNotFound, ModelMismatch, StoreMismatch
-from pixseek.manifest import Manifest
+from pixseek.manifest import Manifest, VectorSet
 from pixseek.stores import Store, check_space, open_store
 
 CREATION_S = 30.0
 """How long even a search waits while another process makes the library."""
 
 
-@dataclass(frozen=True, slots=True)
-class Current:
-    """The set of vectors that answers: by which model it was made, and where it is kept."""
+class Opened:
+    """One set of vectors, opened: its store, and its model, loaded when first needed."""
 
-    model: str
-    store: str
-    """A store's URL."""
+    def __init__(
+        self,
+        stamp: VectorSet,
+        store: Store,
+        load: Callable[[str], Encoder],
+        encoder: Encoder | None = None,
+    ) -> None:
+        self.stamp = stamp
+        self.store = store
+        self._load = load
+        self._loading = threading.Lock()
+        self._encoder = encoder
+
+    @property
+    def encoder(self) -> Encoder:
+        """Raises ModelMismatch when it is not the one that made the vectors."""
+        with self._loading:
+            if self._encoder is None:
+                encoder = self._load(self.stamp.model)
+                check_space(self.store.space, encoder.space)
+                self._encoder = encoder
+            return self._encoder
 
 
 class Library:
-    """Safe to use from threads. Another process may switch the library to another model: what was
-    opened stays whole, and `refresh` follows."""
+    """Safe to use from threads. Another process may switch it to another set of vectors: what was
+    opened stays whole, and `opened` follows."""
 
     def __init__(
         self,
         folder: Path,
         *,
-        wanted: Current,
+        wanted: Callable[[], VectorSet],
         create: bool,
         lock_timeout_s: float,
         load: Callable[[str], Encoder],
     ) -> None:
         """Open the library in the folder, or make it.
 
-        wanted: what a new library gets. load: gives the encoder of a model's name.
+        wanted: says what a new library gets. load: gives the encoder of a model's name.
         Raises LibraryNotFound when there is none and `create` is False; LibraryTooNew;
         LibraryDamaged; UnknownModel.
         """
         self.folder = folder
         self._load = load
-        self._loading = threading.RLock()
-        self._encoder: Encoder | None = None
-        self._left: list[Store] = []
+        self._opening = threading.Lock()
+        self._left: list[Opened] = []
         self.manifest = Manifest(folder, create=create)
         self.base = self.manifest.base
         try:
-            self.current = self._stamped() or wanted
-            self.store = self._open_store(create, lock_timeout_s)
+            self._opened = self._open() or self._make(wanted, create, lock_timeout_s)
         except BaseException:
             self.manifest.close()
             raise
 
     def check(self, model: str | None, store: str | None) -> None:
-        """Raise ModelMismatch or StoreMismatch unless the library is of these, where they are
-        named."""
-        if model not in (None, self.current.model):
-            raise ModelMismatch(self.current.model, str(model))
-        if store not in (None, self.current.store):
-            raise StoreMismatch(self.current.store, str(store))
+        """Raise ModelMismatch or StoreMismatch unless the library is of these, where named."""
+        stamp = self.opened().stamp
+        if model not in (None, stamp.model):
+            raise ModelMismatch(stamp.model, str(model))
+        if store not in (None, stamp.store):
+            raise StoreMismatch(stamp.store, str(store))
 
-    @property
-    def encoder(self) -> Encoder:
-        """The model, loaded when first needed.
+    def opened(self) -> Opened:
+        """The set that answers now, opened."""
+        with self._opening:
+            if not self.answers(self._opened) and (new := self._open()) is not None:
+                self._left.append(self._opened)  # others may be searching in it
+                self._opened = new
+            return self._opened
 
-        Raises ModelMismatch when it is not the one that made the library's vectors.
-        """
-        with self._loading:
-            if self._encoder is None:
-                encoder = self._load(self.current.model)
-                check_space(self.store.space, encoder.space)
-                self._encoder = encoder
-            return self._encoder
+    def answers(self, one: Opened) -> bool:
+        """Whether a set is still the one that answers: another process may have switched."""
+        return self.manifest.current() in (None, one.stamp)
+
+    def adopt(self, new: Opened, *, keep: bool) -> None:
+        """Let a set answer from now on, and keep the other or not. The writer lock must be held."""
+        with self._opening:
+            self.manifest.make_current(new.stamp, "kept" if keep else "leaving")
+            if new is not self._opened:
+                self._left.append(self._opened)
+                self._opened = new
 
     def close(self) -> None:
-        for store in (self.store, *self._left):
-            store.close()
+        for one in (self._opened, *self._left):
+            one.store.close()
         self.manifest.close()
 
-    def _stamped(self) -> Current | None:
-        model, store = self.manifest.get("model"), self.manifest.get("store")
-        return None if model is None or store is None else Current(model, store)
-
-    def _open_store(self, create: bool, lock_timeout_s: float) -> Store:
+    def _open(self) -> Opened | None:
+        """What the library says it has, or None when it is not there."""
+        stamp = self.manifest.current()
+        if stamp is None:
+            return None
         with suppress(LibraryNotFound):
-            return open_store(self.current.store, self.folder, None)
+            return Opened(stamp, open_store(stamp.store, self.folder, None), self._load)
+        return None
+
+    def _make(self, wanted: Callable[[], VectorSet], create: bool, lock_timeout_s: float) -> Opened:
         if not create:
             raise LibraryNotFound(self.folder)
         with lock.writing(self.folder, wait_s=max(lock_timeout_s, CREATION_S)):
-            self.current = self._stamped() or self.current
-            with suppress(LibraryNotFound):  # another process may have been faster
-                return open_store(self.current.store, self.folder, None)
-            self._encoder = self._load(self.current.model)
-            self.manifest.stamp({"model": self.current.model, "store": self.current.store})
+            made = self._open()  # another process may have been faster
+            if made is not None:
+                return made
+            stamp = self.manifest.current() or wanted()
+            encoder = self._load(stamp.model)
+            self.manifest.make_current(stamp, "leaving")
             # A new store has none of what the manifest may remember of one that was lost.
             self.manifest.forget_items()
-            return open_store(self.current.store, self.folder, self._encoder.space)
+            store = open_store(stamp.store, self.folder, encoder.space)
+            return Opened(stamp, store, self._load, encoder)

@@ -1,4 +1,4 @@
-"""One writer at a time: who is writing to a library, and waiting for them to finish."""
+"""One writer at a time, and one that switches: who they are, and waiting for them to finish."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from pixseek.errors import LibraryLocked
 
-_LOCK = "writer.lock"
-_HOLDER = "writer.json"
+Role: TypeAlias = Literal["writer", "switch"]
+"""What can be done by one process at a time; a switch goes on while others write."""
 _PROBED_S = 0.2
 
 
 @contextmanager
 def writing(
-    library: Path, *, wait_s: float, on_wait: Callable[[str], None] | None = None
+    library: Path,
+    *,
+    wait_s: float,
+    on_wait: Callable[[str], None] | None = None,
+    role: Role = "writer",
 ) -> Iterator[bool]:
-    """Hold the library's writer lock, which the system releases when the process dies.
+    """Hold the library's lock of that role, which the system releases when the process dies.
 
     wait_s: how long to wait for another writer, in seconds; 0 does not wait.
     on_wait: called once with a description of the holder when there is one to wait for.
@@ -30,7 +35,7 @@ def writing(
     """
     from filelock import FileLock, Timeout  # a search need not wait for its import
 
-    lock = FileLock(library / _LOCK)
+    lock = FileLock(library / f"{role}.lock")
     waited = False
     try:
         # `holder` takes the lock for a moment to see whether it can.
@@ -38,50 +43,50 @@ def writing(
     except Timeout:
         waited = True
         if on_wait is not None and wait_s > 0:
-            on_wait(_describe(library))
+            on_wait(_describe(library, role))
         try:
             lock.acquire(timeout=wait_s, poll_interval=0.1)
         except Timeout as error:
-            raise LibraryLocked(library, _describe(library)) from error
+            raise LibraryLocked(library, _describe(library, role)) from error
     try:
         with suppress(OSError, IndexError):  # it only tells others who is writing
-            _sign(library)
+            _sign(library, role)
         yield waited
     finally:
         with suppress(OSError):
-            (library / _HOLDER).unlink()
+            (library / f"{role}.json").unlink()
         lock.release()
 
 
-def holder(library: Path) -> str | None:
-    """Who is writing now, described for people; None when nobody is."""
+def holder(library: Path, role: Role = "writer") -> str | None:
+    """Who is writing (or switching) now, described for people; None when nobody is."""
     from filelock import FileLock, Timeout
 
-    if not (library / _LOCK).exists():
+    if not (library / f"{role}.lock").exists():
         return None
-    lock = FileLock(library / _LOCK)
+    lock = FileLock(library / f"{role}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        return _describe(library)
+        return _describe(library, role)
     except OSError:
         return None
     lock.release()
     return None
 
 
-def _sign(library: Path) -> None:
+def _sign(library: Path, role: Role) -> None:
     sign = {
         "process": os.getpid(),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
         "since": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
-    (library / _HOLDER).write_text(json.dumps(sign))
+    (library / f"{role}.json").write_text(json.dumps(sign))
 
 
-def _describe(library: Path) -> str:
+def _describe(library: Path, role: Role) -> str:
     try:
-        sign = json.loads((library / _HOLDER).read_text())
+        sign = json.loads((library / f"{role}.json").read_text())
         return f"process {sign['process']} ({sign['command']}, since {sign['since']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

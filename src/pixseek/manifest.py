@@ -6,8 +6,9 @@ in the store; losing the manifest costs a re-reading of the files, not their vec
 
 from __future__ import annotations
 
+import sqlite3
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,12 +23,23 @@ CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size INTEGER NOT NULL,
     modified_ns INTEGER NOT NULL, item TEXT, skipped TEXT) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS files_by_item ON files (item);
 CREATE TABLE IF NOT EXISTS pending (item TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sets (store TEXT PRIMARY KEY, model TEXT NOT NULL, state TEXT NOT NULL);
 """
 
 _UNDECODABLE = sys.getfilesystemencodeerrors()
 """How Python keeps file names that are not valid UTF-8."""
 
 FolderKind = Literal["included", "excluded"]
+SetState = Literal["building", "kept", "leaving"]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSet:
+    """Vectors of the library's pictures by one model, and where they are kept."""
+
+    model: str
+    store: str
+    """A store's URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +70,38 @@ class Manifest:
             raise
 
     def _make_tables(self) -> None:
-        with self._database.reading() as connection:
-            made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'pending'")
-            missing = made.fetchone() is None
-        if missing:
+        if not self._database.holds("sets"):
             with self._database.writing() as connection:
                 for statement in _SCHEMA.split(";"):
                     connection.execute(statement)
 
-    def get(self, key: str) -> str | None:
-        """A setting of the library: `model`, `store`."""
+    def current(self) -> VectorSet | None:
+        """The set that answers searches; None before there is one."""
         with self._database.reading() as connection:
-            found = connection.execute("SELECT value FROM library WHERE key = ?", (key,)).fetchone()
-        return None if found is None else str(found[0])
+            return _current(connection)
 
-    def stamp(self, values: Mapping[str, str]) -> None:
-        """Write settings of the library that it has not yet."""
-        if all(self.get(key) == value for key, value in values.items()):
-            return
+    def sets(self, state: SetState) -> list[VectorSet]:
+        """The sets beside the current one: being built, kept for later, or to be deleted."""
+        query = "SELECT model, store FROM sets WHERE state = ? ORDER BY store"
+        with self._database.reading() as connection:
+            return [VectorSet(*row) for row in connection.execute(query, (state,))]
+
+    def note_set(self, one: VectorSet, state: SetState | None) -> None:
+        """Remember a set beside the current one in this state; None forgets it."""
         with self._database.writing() as connection:
-            connection.executemany("INSERT OR IGNORE INTO library VALUES (?, ?)", values.items())
+            _put_set(connection, one, state)
+
+    def make_current(self, new: VectorSet, old_state: SetState) -> None:
+        """Let another set answer from now on, and note what becomes of the one that did."""
+        with self._database.writing() as connection:
+            old = _current(connection)
+            _put_set(connection, new, None)
+            if old is not None and old != new:
+                _put_set(connection, old, old_state)
+            connection.executemany(
+                "INSERT OR REPLACE INTO library VALUES (?, ?)",
+                [("model", new.model), ("store", new.store)],
+            )
 
     def folders(self, kind: FolderKind) -> list[str]:
         """Folders that are kept in step, or paths that were taken out of them, in order."""
@@ -216,3 +240,14 @@ class Manifest:
         """The least stored path below a folder, and the least after all of them."""
         prefix = self._key(folder.rstrip("/"))
         return prefix + b"/", prefix + b"0"
+
+
+def _current(connection: sqlite3.Connection) -> VectorSet | None:
+    values = dict(connection.execute("SELECT key, value FROM library"))
+    return VectorSet(values["model"], values["store"]) if "store" in values else None
+
+
+def _put_set(connection: sqlite3.Connection, one: VectorSet, state: SetState | None) -> None:
+    connection.execute("DELETE FROM sets WHERE store = ?", (one.store,))
+    if state is not None:
+        connection.execute("INSERT INTO sets VALUES (?, ?, ?)", (one.store, one.model, state))

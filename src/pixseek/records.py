@@ -130,6 +130,22 @@ class IndexReport:
         return self.added + self.changed + self.moved + self.unchanged
 
 
+@dataclass(slots=True)
+class SwitchReport:
+    """What a switch to another model did."""
+
+    before: str
+    """The model that answered before."""
+    after: str
+    encoded: int = 0
+    """Pictures that went through the new model."""
+    unreadable: list[Skipped] = field(default_factory=list["Skipped"])
+    """Pictures that could not be read now, by one of their files each."""
+    switched: bool = False
+    """Whether the new model answers now. If not, pictures could not be read: the old one does."""
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class FolderStatus:
     """One folder of a library."""
@@ -153,3 +169,7 @@ class LibraryStatus:
     size_bytes: int
     writer: str | None
     """The process that is writing now, or None."""
+    kept: list[str]
+    """Models whose vectors are kept beside those that answer."""
+    building: list[str]
+    """Models whose vectors are being made; a switch that was interrupted goes on with them."""

@@ -66,7 +66,7 @@ def unsettled(manifest: Manifest, found: Found) -> bool:
     return (
         not all(map(manifest.keeps, found.folders))
         or not set(manifest.folders("excluded")).isdisjoint(found.named)
-        or bool(manifest.pending())
+        or bool(manifest.pending() or manifest.sets("leaving"))
     )
 
 

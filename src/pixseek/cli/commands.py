@@ -94,6 +94,26 @@ def _remove(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _switch(arguments: argparse.Namespace) -> int:
+    options = settings.load({"library": arguments.library, "workers": arguments.workers})
+    _let_the_reader_judge()
+    with (
+        ImageSearchEngine(options.library, create=False, options=options) as engine,
+        ProgressBar(quiet=arguments.quiet) as bar,
+    ):
+        report = engine.switch_model(
+            arguments.model,
+            keep=arguments.keep,
+            leave_out=arguments.leave_out,
+            on_progress=bar.show,
+        )
+    if arguments.json:
+        output.print_report_json(report)
+    else:
+        output.print_switch(report)
+    return 0 if report.switched else SKIPPED_FILES
+
+
 def _models(arguments: argparse.Namespace) -> int:
     output.print_models(as_json=arguments.json)
     return 0
@@ -104,6 +124,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "search": _search,
     "status": _status,
     "remove": _remove,
+    "switch": _switch,
     "models": _models,
 }
 

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 from pixseek.engine import DEFAULT_MODEL, MODELS, thumbnail
 from pixseek.errors import MissingPath, UnreadableImage
-from pixseek.records import TIME_FIELDS, Hit, IndexReport, LibraryStatus, Metadata, Skipped
+from pixseek.records import (
+    TIME_FIELDS,
+    Hit,
+    IndexReport,
+    LibraryStatus,
+    Metadata,
+    Skipped,
+    SwitchReport,
+)
 
 if TYPE_CHECKING:
     from pixseek.cli import preview
@@ -80,8 +88,27 @@ def print_report(report: IndexReport) -> None:
             print("    ... all of them: pixseek status --skipped")
 
 
-def print_report_json(report: IndexReport) -> None:
-    print(json.dumps(asdict(report) | {"indexed": report.indexed}, indent=2, default=str))
+def print_report_json(report: IndexReport | SwitchReport) -> None:
+    rows = asdict(report)
+    if isinstance(report, IndexReport):
+        rows["indexed"] = report.indexed
+    print(json.dumps(rows, indent=2, default=str))
+
+
+def print_switch(report: SwitchReport) -> None:
+    """The end of a switch to another model; if it could not be made, why."""
+    if report.switched:
+        print(f"the library answers by {report.after} now; before, by {report.before}")
+    else:
+        print(f"the library still answers by {report.before}: not every picture can be read now")
+    speed = f" ({report.encoded / report.seconds:,.0f} images/s)" if report.encoded else ""
+    print(f"  {counted(report.encoded, 'picture')} encoded in {report.seconds:,.1f} s{speed}")
+    if report.unreadable:
+        what = "left out" if report.switched else "missing"
+        print(f"  {counted(len(report.unreadable), 'picture')} {what}:")
+        _print_skipped(report.unreadable[:SKIPPED_SHOWN])
+    if not report.switched:
+        print("  run it again when they can be read, or with --leave-out to go on without them")
 
 
 def print_status(status: LibraryStatus, *, skipped: bool) -> None:
@@ -89,6 +116,10 @@ def print_status(status: LibraryStatus, *, skipped: bool) -> None:
     print(f"model     {status.space}")
     print(f"store     {status.store}")
     print(f"pictures  {status.items:,} in {counted(status.files, 'file')}")
+    for model in status.kept:
+        print(f"kept      vectors by {printable(model)} (pixseek switch {printable(model)})")
+    for model in status.building:
+        print(f"building  vectors by {printable(model)}; pixseek switch goes on with it")
     for folder in status.folders:
         state = "" if folder.present else "  (not there now)"
         print(f"folder    {printable(folder.path)}: {counted(folder.files, 'file')}{state}")

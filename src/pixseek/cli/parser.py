@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pixseek {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_index, _search, _status, _remove, _models):
+    for add in (_index, _search, _status, _remove, _switch, _models):
         add(commands)
     return parser
 
@@ -146,6 +146,32 @@ def _remove(commands: _Commands) -> None:
     parser.add_argument("paths", nargs="*", metavar="PATH", help="folders and files")
     _library(parser)
     parser.add_argument("--where", metavar="JSON", help="every file that passes this filter, too")
+
+
+def _switch(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "switch",
+        "give the library another model",
+        "Encode every picture again by another model. Searches are answered by the old one until"
+        " the new one is complete. Interrupt it at any moment: the same command goes on.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="the new model; see: pixseek models")
+    _library(parser)
+    parser.add_argument("--workers", metavar="N", help="threads (default: one a core)")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep the old model's vectors too, so that switching back is quick",
+    )
+    parser.add_argument(
+        "--leave-out",
+        action="store_true",
+        help="switch although some pictures cannot be read now (a drive is away, say); they are"
+        " read again when they can be",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--quiet", action="store_true", help="print no progress")
 
 
 def _models(commands: _Commands) -> None:

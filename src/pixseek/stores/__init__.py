@@ -99,6 +99,11 @@ class Store(Protocol):
         """Get ready for the first search; a store that has nothing to get ready does nothing."""
         ...
 
+    def drop(self) -> None:
+        """Take everything out for good, and the space with it. The store cannot be used after;
+        one that is still open elsewhere answers as if it were empty."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -142,6 +147,13 @@ def open_store(url: str, library: Path, space: Space | None) -> Store:
     if name == "local":  # a folder: relative to the library, wherever the caller stands
         location = str(library / location)
     return store_class(name).open(location, space)
+
+
+def set_url(url: str, space: Space) -> str:
+    """Where the vectors of another space are kept beside those of a store."""
+    name = url.partition(":")[0]
+    model = "".join(c if c.isalnum() else "-" for c in space.model).strip("-")[-40:]
+    return f"{name}:sets/{model}-{space.fingerprint[:12]}"
 
 
 def check_space(stored: Space, asked: Space | None) -> None:

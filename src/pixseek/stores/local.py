@@ -162,6 +162,16 @@ class LocalStore:
         with self._lock, self._database.reading() as connection:
             self._refresh(connection)
 
+    def drop(self) -> None:
+        with self._database.writing() as connection:
+            for table in ("items", "vectors", "blocks", "fields", "space"):
+                connection.execute(f"DELETE FROM {table}")
+            connection.execute("UPDATE generation SET latest = latest + 1")
+        if self._database.holds("files"):  # the manifest lives in the same file
+            self._database.shrink()
+        else:
+            self._database.remove()
+
     def close(self) -> None:
         self._database.close()
 
@@ -274,7 +284,9 @@ def _stamp(database: Database, space: Space | None) -> Space:
                     connection.execute(statement)
                 row = (space.model, space.fingerprint, space.dimensions)
                 connection.execute("INSERT INTO space VALUES (?, ?, ?)", row)
-                connection.execute("INSERT INTO generation VALUES (0)")
+                connection.execute(
+                    "INSERT INTO generation SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM generation)"
+                )
                 return space
     check_space(stored, space)
     return stored
@@ -284,7 +296,8 @@ def _stored_space(connection: sqlite3.Connection) -> Space | None:
     table = "SELECT name FROM sqlite_master WHERE name = 'space'"
     if connection.execute(table).fetchone() is None:
         return None
-    return Space(*connection.execute("SELECT model, fingerprint, dimensions FROM space").fetchone())
+    found = connection.execute("SELECT model, fingerprint, dimensions FROM space").fetchone()
+    return None if found is None else Space(*found)
 
 
 def _put(connection: sqlite3.Connection, item: Item) -> int:

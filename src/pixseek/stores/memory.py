@@ -78,5 +78,8 @@ class MemoryStore:
     def preload(self) -> None:
         pass
 
+    def drop(self) -> None:
+        self._items.clear()
+
     def close(self) -> None:
         self._items.clear()

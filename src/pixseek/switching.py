@@ -1,0 +1,184 @@
+"""Another model for a library, while the one it has goes on answering.
+
+The vectors by the new model are made into a second set, beside the one that answers. Nobody waits:
+others search and index meanwhile. Only the end holds the writer lock: there the new set is made to
+hold exactly what the old one holds, and becomes the one that answers in one transaction. What an
+interrupted switch has made is found again by the next one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import chain, islice
+from pathlib import Path
+from typing import TypeVar
+
+from pixseek import lock
+from pixseek.encoders import Encoder
+from pixseek.errors import LibraryNotFound
+from pixseek.library import Library, Opened
+from pixseek.manifest import Entry, VectorSet
+from pixseek.records import ImageFile, Item, OnProgress, Progress, Skipped, SwitchReport
+from pixseek.stores import open_store, set_url
+from pixseek.workers import Limits, Outcome, Workers
+
+ITEMS_AT_ONCE = 10_000
+"""Items whose files are looked up together."""
+AT_ONCE = 64
+"""Vectors written together: at the speed of slow models a few seconds' work."""
+_NO_FILE = Skipped(Path(), "it came without a file; add it again by the new model")
+
+
+class Switch:
+    """One switch of a library to another model."""
+
+    def __init__(
+        self, library: Library, model: str, encoder: Encoder, limits: Limits, wait_s: float
+    ) -> None:
+        """encoder: of the new model. wait_s: how long to wait for another writer at the end."""
+        self._library = library
+        self._manifest = library.manifest
+        self._encoder = encoder
+        self._limits = limits
+        self._wait_s = wait_s
+        self._old = library.opened()
+        self._new = self._open(model)
+        self._unreadable: dict[str, Skipped] = {}
+        """Items none of whose files can be read now."""
+
+    def run(self, *, keep: bool, leave_out: bool, on_progress: OnProgress) -> SwitchReport:
+        """Make the new set whole, then let it answer.
+
+        keep: keep the old set, so that switching back is quick; else no set but the new one stays.
+        leave_out: go on without pictures that cannot be read now; they are new once they can be.
+        """
+        started = time.perf_counter()
+        report = SwitchReport(self._old.stamp.model, self._new.stamp.model)
+        while not report.switched:
+            report.encoded += self._encode(on_progress)
+            if self._unreadable and not leave_out:
+                break
+            with lock.writing(self._library.folder, wait_s=self._wait_s):
+                if self._missing():
+                    continue  # others have indexed meanwhile
+                self._finish(keep=keep)
+                report.switched = True
+        report.unreadable = list(self._unreadable.values())
+        report.seconds = time.perf_counter() - started
+        return report
+
+    def _open(self, model: str) -> Opened:
+        """The set to fill: one kept or half made by this very model, or a new one."""
+        space = self._encoder.space
+        if space == self._old.store.space:
+            return self._old
+        for stamp in [*self._manifest.sets("building"), *self._manifest.sets("kept")]:
+            try:
+                store = open_store(stamp.store, self._library.folder, None)
+            except LibraryNotFound:
+                self._manifest.note_set(stamp, None)
+                continue
+            if store.space == space:
+                return Opened(stamp, store, lambda _: self._encoder, self._encoder)
+            store.close()
+        stamp = VectorSet(model, set_url(self._old.stamp.store, space))
+        self._manifest.note_set(stamp, "building")
+        store = open_store(stamp.store, self._library.folder, space)
+        return Opened(stamp, store, lambda _: self._encoder, self._encoder)
+
+    def _missing(self) -> list[str]:
+        """Items that the new set has not yet, except those that cannot be read.
+
+        Those whose last file is gone are not missed: the next run takes them out.
+        """
+        pending = self._manifest.files_of(self._manifest.pending())
+        have = {item for item, entries in pending.items() if not entries}
+        have.update(self._new.store.ids(), self._unreadable)
+        return [item for item in self._old.store.ids() if item not in have]
+
+    def _encode(self, on_progress: OnProgress) -> int:
+        """Fill the new set with what is missing; returns how many pictures were encoded."""
+        missing, there = self._missing(), self._new.store.count()
+        progress = Progress(total=len(missing) + there, done=there)
+        on_progress(progress)
+        for items in _batches(missing, ITEMS_AT_ONCE):
+            waiting = self._manifest.files_of(items)
+            self._unreadable.update((item, _NO_FILE) for item in items if not waiting[item])
+            # An item may have several files: one that fails is tried by its next.
+            while turn := {files.pop(0): item for item, files in waiting.items() if files}:
+                workers = Workers(lambda: self._encoder, self._limits, frozenset())
+                for outcomes in _batches(
+                    chain.from_iterable(workers.run(map(_file, turn))), AT_ONCE
+                ):
+                    done = self._store(outcomes, {entry.path: turn[entry] for entry in turn})
+                    waiting.update((item, []) for item in done)
+                    progress.done += len(done)
+                    progress.encoded += len(done)
+                    progress.skipped = len(self._unreadable)
+                    on_progress(progress)
+        return progress.encoded
+
+    def _store(self, outcomes: list[Outcome], wanted: dict[str, str]) -> set[str]:
+        """Write vectors with the metadata that the old set has; returns the items written.
+
+        wanted: path → the item that it was known to hold.
+        """
+        vectors = {}
+        for one in outcomes:
+            item = wanted[one.file.path]
+            if one.item == item and one.vector is not None:
+                vectors[item] = one.vector
+                self._unreadable.pop(item, None)
+            else:
+                reason = one.skipped or "it has changed since it was indexed; index it first"
+                self._unreadable[item] = Skipped(Path(one.file.path), reason)
+        found = self._old.store.fetch(vectors)
+        self._new.store.add([Item(one.id, vectors[one.id], one.metadata) for one in found])
+        return set(vectors)
+
+    def _finish(self, *, keep: bool) -> None:
+        """Make the new set say just what the old one says, and let it answer."""
+        if self._new is not self._old:
+            self._bring_in_step()
+        files = self._manifest.files_of(self._unreadable)
+        left_out = [entry.path for entries in files.values() for entry in entries]
+        self._manifest.record([], forget=left_out)
+        self._library.adopt(self._new, keep=keep)
+        if not keep:
+            for stamp in [*self._manifest.sets("building"), *self._manifest.sets("kept")]:
+                self._manifest.note_set(stamp, "leaving")
+        drop_left(self._library)
+
+    def _bring_in_step(self) -> None:
+        old, new = self._old.store, self._new.store
+        items = set(old.ids())
+        new.delete([item for item in new.ids() if item not in items])
+        for batch in _batches(items, ITEMS_AT_ONCE):
+            said = {one.id: one.metadata for one in new.fetch(batch)}
+            saying = {one.id: one.metadata for one in old.fetch(said)}
+            new.update_metadata({i: now for i, now in saying.items() if now != said[i]})
+
+
+def drop_left(library: Library) -> None:
+    """Delete sets that no longer answer and are not kept. The writer lock must be held."""
+    for stamp in library.manifest.sets("leaving"):
+        with suppress(LibraryNotFound):
+            store = open_store(stamp.store, library.folder, None)
+            store.drop()
+            store.close()
+        library.manifest.note_set(stamp, None)
+
+
+def _file(entry: Entry) -> ImageFile:
+    return ImageFile(entry.path, entry.size, entry.modified_ns)
+
+
+_T = TypeVar("_T")
+
+
+def _batches(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    remaining = iter(values)
+    while batch := list(islice(remaining, size)):
+        yield batch
