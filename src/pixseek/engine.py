@@ -29,6 +29,7 @@ from pixseek.records import (
     Vector,
     Where,
 )
+from pixseek.stores.address import Address
 from pixseek.stores.filters import Filter, parse
 
 if TYPE_CHECKING:
@@ -72,11 +73,12 @@ class ImageSearchEngine:
         self._writing = threading.RLock()
         self._options = Options(offline=self._settings.offline, device=self._settings.device)
         model = None if model is None else _named(model)
+        store = None if store is None else _addressed(store)
         self._library = Library(
             Path(os.path.abspath(folder)),  # noqa: PTH100  keeps symlinks
             wanted=lambda: VectorSet(
                 model or _named(self._settings.model or DEFAULT_MODEL),
-                store or self._settings.store or "local",
+                store or _addressed(self._settings.store or "local"),
             ),
             create=create,
             lock_timeout_s=self._settings.lock_timeout_s,
@@ -348,7 +350,11 @@ class ImageSearchEngine:
     def _filter(self, where: Where | None) -> Filter | None:
         """The filter as the store understands it: paths in their stored form."""
         node = parse(where)
-        return None if node is None else stored(node, self._library.base)
+        if node is None:
+            return None
+        node = stored(node, self._library.base)
+        self._library.opened().store.check_filter(node)
+        return node
 
 
 def _preload(opened: Opened) -> None:
@@ -360,6 +366,11 @@ def _named(model: str) -> str:
     """A model's name as a library keeps it: a folder by its whole path."""
     found = resolve(model)
     return model if found is None else found.name
+
+
+def _addressed(store: str) -> str:
+    """A store's URL as a library keeps it: with its folder, if it has one, by its whole path."""
+    return str(Address.parse(store).absolute())
 
 
 def _size(folder: Path) -> int:

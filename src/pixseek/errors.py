@@ -187,6 +187,44 @@ class UnknownStore(StoreError):
         self.known = tuple(known)
 
 
+class InvalidStoreAddress(StoreError):
+    """A store's URL that cannot be understood."""
+
+    def __init__(self, url: str, found: str, expected: str) -> None:
+        super().__init__(
+            f"store {url!r} has {found}; expected {expected}. See docs/stores.md for the form, and "
+            "correct it."
+        )
+        self.url = url
+        self.found = found
+        self.expected = expected
+
+
+class StoreUnavailable(StoreError):
+    """A store that does not answer or refuses us: it is down, full, too old, or bars us."""
+
+    def __init__(self, store: str, reason: str) -> None:
+        super().__init__(
+            f"store {store} cannot be used: {reason}. Check that its server runs, that the address "
+            "and credentials are right, and that it has space; what was reported as indexed is "
+            "kept, and the next run completes the rest."
+        )
+        self.store = store
+        self.reason = reason
+
+
+class UnsupportedFilter(StoreError):
+    """A condition that a store's engine cannot express; nothing was done."""
+
+    def __init__(self, store: str, part: str) -> None:
+        super().__init__(
+            f"the store {store} cannot filter by {part}. Leave that condition out, or choose a "
+            "store that can (the table in docs/stores.md)."
+        )
+        self.store = store
+        self.part = part
+
+
 class InvalidVectors(StoreError):
     """Vectors of the wrong shape or length were given to a store."""
 

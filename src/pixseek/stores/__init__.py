@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from pixseek.errors import (
     InvalidMetadata,
+    InvalidStoreAddress,
     InvalidVectors,
     MissingExtra,
     ModelMismatch,
+    StoreMismatch,
     UnknownStore,
 )
 from pixseek.records import Hit, Item, Metadata, Space, Vector, Vectors
+from pixseek.stores.address import METRICS, Address, Metric
 
 if TYPE_CHECKING:
     from typing import Self
@@ -41,7 +44,7 @@ class Store(Protocol):
     def open(cls, location: str, space: Space | None) -> Self:
         """Open what is at `location`, making it when `space` is given and nothing is there.
 
-        location: what follows the store's name in its URL; its form is the store's own.
+        location: the store's whole URL (`address.Address` takes it apart); for `local` a folder.
         space: what the caller's vectors are made by; None takes what is stored.
         Raises ModelMismatch for another space, LibraryNotFound when nothing is there to take
         the space from, LibraryTooNew and LibraryDamaged for files that cannot be used.
@@ -69,6 +72,13 @@ class Store(Protocol):
 
     def fetch(self, ids: Iterable[str]) -> list[Item]:
         """The items with these ids that are stored, in the order asked for."""
+        ...
+
+    def check_filter(self, where: Filter) -> None:
+        """Raise UnsupportedFilter, naming the condition, if the engine cannot express the filter.
+
+        Asked before any work is done; every other call may take for granted that it has passed.
+        """
         ...
 
     def ids(self, where: Filter | None = None) -> Iterator[str]:
@@ -142,18 +152,27 @@ def store_class(name: str) -> type[Store]:
 
 
 def open_store(url: str, library: Path, space: Space | None) -> Store:
-    """Open a store by URL: `NAME` or `NAME:LOCATION`; `local` lives in the library's folder."""
-    name, _, location = url.partition(":")
-    if name == "local":  # a folder: relative to the library, wherever the caller stands
-        location = str(library / location)
-    return store_class(name).open(location, space)
+    """Open a store by URL: `NAME:PLACE?option=value`; `local` lives in the library's folder."""
+    address = Address.parse(url)
+    location = url
+    if address.name == "local":  # a folder: relative to the library, wherever the caller stands
+        location = str(library / address.path)
+    if address.options and address.name in ("local", "memory"):
+        raise InvalidStoreAddress(url, "options", "none, as this store has no choices")
+    return store_class(address.name).open(location, space)
 
 
 def set_url(url: str, space: Space) -> str:
     """Where the vectors of another space are kept beside those of a store."""
-    name = url.partition(":")[0]
     model = "".join(c if c.isalnum() else "-" for c in space.model).strip("-")[-40:]
-    return f"{name}:sets/{model}-{space.fingerprint[:12]}"
+    return str(Address.parse(url).beside(f"{model}-{space.fingerprint[:12]}"))
+
+
+def check_stamp(stored: tuple[Space, Metric], asked: tuple[Space | None, Metric]) -> None:
+    """Raise ModelMismatch or StoreMismatch unless a store was made by what is asked for."""
+    check_space(stored[0], asked[0])
+    if stored[1] != asked[1]:
+        raise StoreMismatch(METRICS[stored[1]], METRICS[asked[1]])
 
 
 def check_space(stored: Space, asked: Space | None) -> None:

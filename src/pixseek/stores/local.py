@@ -120,6 +120,9 @@ class LocalStore:
                 if id in rows
             ]
 
+    def check_filter(self, where: Filter) -> None:
+        """Every filter can be answered."""
+
     def ids(self, where: Filter | None = None) -> Iterator[str]:
         with self._lock, self._database.reading() as connection:
             if where is None:

@@ -46,6 +46,9 @@ class MemoryStore:
     def fetch(self, ids: Iterable[str]) -> list[Item]:
         return [self._items[id] for id in ids if id in self._items]
 
+    def check_filter(self, where: Filter) -> None:
+        """Every filter can be answered."""
+
     def ids(self, where: Filter | None = None) -> Iterator[str]:
         items = list(self._items.values())  # at once: another thread may be adding
         return iter([item.id for item in items if matches(where, item.metadata)])
