@@ -27,7 +27,17 @@ PACKAGE = Path(pixseek.__file__).parent
 ROOT = PACKAGE.parent.parent
 
 ROOMS = (
-    *("errors", "records", "settings", "lock", "database", "files", "reader", "metadata"),
+    *(
+        "errors",
+        "records",
+        "settings",
+        "lock",
+        "database",
+        "files",
+        "colours",
+        "reader",
+        "metadata",
+    ),
     *("encoders", "stores", "manifest", "places", "library", "sync", "workers", "indexing"),
     *("switching", "engine", "cli"),
 )

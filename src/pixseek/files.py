@@ -15,7 +15,8 @@ from pixseek.records import ImageFile
 EXTENSIONS = frozenset(
     {
         *("jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib"),
-        *("tif", "tiff", "avif", "jp2", "j2k", "jpx", "ppm", "pgm", "pbm", "pnm", "ico"),
+        *("tif", "tiff", "heic", "heif", "hif", "avif", "jp2", "j2k", "jpx"),
+        *("ppm", "pgm", "pbm", "pnm", "ico"),
     }
 )
 """Taken for pictures when a folder is read; a file that is named itself is tried whatever it is."""

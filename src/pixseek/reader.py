@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from pixseek.colours import in_srgb
 from pixseek.errors import MissingPath, UnreadableImage
 
 MAX_PIXELS = 300_000_000
@@ -20,7 +21,11 @@ MAX_PIXELS = 300_000_000
 
 FORMATS = (*("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO"),)
 """Pillow's names of what is decoded; what else Pillow could try is not (EPS starts a program,
-TGA takes any bytes for a picture)."""
+TGA takes any bytes for a picture). HEIF is decoded by pi_heif."""
+
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"hevc", b"hevx"})
+"""What a HEIF file says it is, after `ftyp` at its beginning; a file of AVIF pictures may say mif1
+too, and then names avif among what it is compatible with."""
 
 KEEP_TIMES = 2
 """Pixels kept for each pixel of the model's input. Reading JPEGs at a scale that keeps at least
@@ -119,7 +124,8 @@ def upright(image: Image.Image) -> Image.Image:
     """A picture that is in memory already → upright RGB. Raises UnreadableImage."""
     with _translated("the picture given"):
         image.load()
-        return _turned(_to_rgb(image), _TURNS.get(image.getexif().get(_ORIENTATION, 1)))
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        return _turned(in_srgb(_to_rgb(image), image.info.get("icc_profile")), turn)
 
 
 @contextmanager
@@ -141,6 +147,11 @@ def _open(content: bytes) -> Image.Image:
     the caller can. (Pillow's TIFF and WebP readers judge by it as well: there, more than 179
     million pixels are refused unless the program raises Image.MAX_IMAGE_PIXELS, as ours does.)
     """
+    if content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS and b"avif" not in content[:64]:
+        from pi_heif import HeifImageFile  # most files are of other formats
+
+        opened: Image.Image = HeifImageFile(BytesIO(content), "")  # turned, as HEIF says how
+        return opened
     Image.init()
     for name in FORMATS:
         if name not in Image.OPEN:
@@ -171,7 +182,7 @@ def _bytes_to_decode(image: Image.Image, input_size: int) -> int:
         held = 6 * pixels if image.info.get("progressive") else 0
         shrink = min(8, max(1, min(image.size) // (KEEP_TIMES * input_size)))
         return held + 4 * pixels // (1 << (shrink.bit_length() - 1)) ** 2
-    if image.format in ("WEBP", "AVIF", "JPEG2000"):
+    if image.format in ("WEBP", "AVIF", "HEIF", "JPEG2000"):
         return 16 * pixels  # their decoders hold the picture in several forms at once
     return pixels * (1 if image.mode in ("1", "L", "P") else 4)
 
@@ -188,8 +199,12 @@ def _decode(image: Image.Image, input_size: int) -> Picture:
         image.draft("RGB", kept)
     image.load()
     turn = _TURNS.get(exif.get(_ORIENTATION, 1))
+    profile = image.info.get("icc_profile")
     # A box filter and then the model's own resizing: twice as many pixels for as little loss.
-    turned = _turned(_small_rgb(image, (2 * kept[0], 2 * kept[1])), turn)
+    small = _small_rgb(image, (2 * kept[0], 2 * kept[1]))
+    if profile and image.mode not in ("CMYK", "LAB"):  # those became sRGB by theirs already
+        small = in_srgb(small, profile)
+    turned = _turned(small, turn)
     if turn in _SIDEWAYS:
         width, height = height, width
     return Picture(turned, width, height, image.format or "", exif)
@@ -236,6 +251,8 @@ def _small_rgb(image: Image.Image, kept: tuple[int, int]) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("CMYK", "LAB"):
+        return in_srgb(image, image.info.get("icc_profile"))
     if image.mode.startswith("I"):
         high_byte = (np.asarray(image).clip(0, 65535) // 256).astype(np.uint8)
         return Image.fromarray(high_byte).convert("RGB")
