@@ -171,6 +171,22 @@ class ModelUnavailable(ModelError):
         self.reason = reason
 
 
+class ModelNotFetched(ModelUnavailable):
+    """A model whose files are not on this machine and could not be fetched."""
+
+    def __init__(self, name: str, repository: str, reason: str) -> None:
+        PixseekError.__init__(
+            self,
+            f"model {name!r} is not on this machine, and could not be fetched from {repository}: "
+            f"{reason}. Three ways out: try again with a network (what has arrived is kept); copy "
+            "the model's folder from another machine and name it as the model (--model FOLDER); "
+            "or use the built-in model (--model pocket).",
+        )
+        self.name = name
+        self.repository = repository
+        self.reason = reason
+
+
 class StoreError(PixseekError):
     """Something about a vector store."""
 

@@ -37,6 +37,7 @@ EXIT_CODES: dict[type[errors.PixseekError], int] = {
     errors.ModelError: 6,
     errors.ModelMismatch: 6,
     errors.ModelUnavailable: 6,
+    errors.ModelNotFetched: 6,
     errors.MissingExtra: 6,
 }
 """What the process returns for each error; also 1 for skipped files with --strict, 2 for wrong

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from pixseek.encoders.catalog import MODELS, Model
+from pixseek.encoders.hub import OnFetch
 from pixseek.errors import MissingExtra, UnknownModel
 from pixseek.records import Space, Vectors
 
@@ -84,6 +85,8 @@ class Options:
     """Whether nothing may be downloaded."""
     device: str = "auto"
     """auto, cpu, or a device of the runtime, such as cuda."""
+    on_fetch: OnFetch | None = None
+    """Called while files are fetched."""
 
 
 def resolve(name: str) -> Model | None:
