@@ -683,6 +683,14 @@ def test_remove_where_takes_what_passes_the_filter(indexed: Path, run: Run) -> N
     assert run("search", "red", indexed).names == ["blue.png"]
 
 
+def test_index_passes_over_what_is_excluded_and_takes_what_is_included(
+    flags: Path, run: Run
+) -> None:
+    run("index", flags, "--exclude", "*.png", "--include", "red.*")
+    assert run("search", "red").names == ["red.png"]
+    assert "rule      *.png\nrule      !red.*\n" in run("status").out
+
+
 @pytest.mark.usefixtures("indexed")
 def test_switch_gives_the_library_another_model(run: Run) -> None:
     answer = run("switch", "pocket", "--keep", "--quiet", "--workers", "1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -15,6 +15,7 @@ from pixseek.encoders import DEFAULT_MODEL, Encoder, Options, load_encoder, reso
 from pixseek.encoders.catalog import MODELS
 from pixseek.errors import InvalidFilter, InvalidQuery, PixseekError
 from pixseek.files import absolute, is_within
+from pixseek.ignoring import check_patterns
 from pixseek.library import Library, Opened
 from pixseek.manifest import VectorSet
 from pixseek.places import located, stored
@@ -101,6 +102,8 @@ class ImageSearchEngine:
         self,
         images: Source | Iterable[Source] | None = None,
         *,
+        exclude: Sequence[str] = (),
+        include: Sequence[str] = (),
         on_progress: OnProgress = lambda _: None,
         on_wait: Callable[[str], None] | None = None,
     ) -> IndexReport:
@@ -108,6 +111,8 @@ class ImageSearchEngine:
 
         images: a file, a folder (everything below it, and kept in step from now on), or a mix;
             None brings everything in the library in step.
+        exclude: patterns as in .gitignore for what to pass over in folders, from now on.
+        include: patterns for what to take all the same; the last that fits decides.
         on_progress: called as files become durable, on the calling thread.
         on_wait: called with a description of the process that is writing, when there is one.
         Files that cannot be read are named in the report and tried again when they change.
@@ -120,6 +125,7 @@ class ImageSearchEngine:
         with self._writing:
             report = IndexReport()
             manifest = self._library.manifest
+            self._add_patterns(exclude, include)
             found = self._look(images, report)
             changes = sync.changes(manifest, found)
             if changes or sync.unsettled(manifest, found):
@@ -270,6 +276,7 @@ class ImageSearchEngine:
             ],
             size_bytes=_size(self.library),
             writer=lock.holder(self.library),
+            patterns=self._library.manifest.patterns(),
             kept=[one.model for one in self._library.manifest.sets("kept")],
             building=[one.model for one in self._library.manifest.sets("building")],
         )
@@ -293,6 +300,13 @@ class ImageSearchEngine:
         return self._library.opened().encoder
 
     # Inside
+
+    def _add_patterns(self, exclude: Sequence[str], include: Sequence[str]) -> None:
+        if exclude or include:
+            check_patterns([*exclude, *include])
+            wait_s = self._settings.lock_timeout_s
+            with lock.writing(self.library, wait_s=wait_s):
+                self._library.manifest.add_patterns([*exclude, *(f"!{one}" for one in include)])
 
     def _look(self, images: Source | Iterable[Source] | None, report: IndexReport) -> Found:
         paths = None if images is None else _listed(images)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from pixseek.ignoring import Rules, inner_rules, outer_rules, rules_of
 from pixseek.records import ImageFile
 
 EXTENSIONS = frozenset(
@@ -48,6 +49,8 @@ class Found:
     """Paths asked for of which the disk has nothing."""
     unreadable: list[str] = field(default_factory=list[str])
     """Folders that cannot be listed; what is known below them must not be taken for deleted."""
+    passed_over: set[str] = field(default_factory=set[str])
+    """Files and folders that are there, but left out by a rule."""
     empty: list[str] = field(default_factory=list[str])
     """Folders asked for in which there is nothing at all, as in the place of a drive that is not
     mounted."""
@@ -131,10 +134,11 @@ def reads(folder: str, path: str, excluded: Iterable[str]) -> bool:
     )
 
 
-def find(paths: Iterable[Path], excluded: Sequence[str]) -> Found:
+def find(paths: Iterable[Path], excluded: Sequence[str], patterns: Sequence[str] = ()) -> Found:
     """Every picture file below the folders among `paths`, and the files among them.
 
     excluded: absolute paths to pass over, unless they are asked for themselves.
+    patterns: rules for what else to pass over, relative to each folder; see `ignoring`.
     """
     found = Found()
     for path in paths:
@@ -142,7 +146,8 @@ def find(paths: Iterable[Path], excluded: Sequence[str]) -> Found:
         if os.path.isdir(full):  # noqa: PTH112  Path raises for names that are too long
             found.folders.append(full)
             left_out = frozenset(passed_over(full, excluded))
-            for file in scan(full, found.unreadable):
+            rules = outer_rules(full, rules_of(full, patterns, None))
+            for file in scan(full, found.unreadable, rules, found.passed_over):
                 if not left_out or not is_within_any(file.path, left_out):
                     found.files[file.path] = file
             if full not in found.unreadable and not os.listdir(full):  # noqa: PTH208
@@ -157,17 +162,24 @@ def find(paths: Iterable[Path], excluded: Sequence[str]) -> Found:
     return found
 
 
-def scan(folder: str, unreadable: list[str]) -> Iterator[ImageFile]:
+def scan(
+    folder: str,
+    unreadable: list[str],
+    rules: Rules | None = None,
+    passed_over: set[str] | None = None,
+) -> Iterator[ImageFile]:
     """Every picture file below a folder, in no order, as the disk lists them.
 
     folder: an absolute path, '/' separated.
-    Hidden files and folders, and those that systems fill themselves, are passed over; links to
-    folders are not followed. Folders that cannot be listed are appended to `unreadable`: what the
-    library knows below them must not be taken for deleted.
+    Hidden files and folders, those that systems fill themselves, and what the rules and
+    `.pixseekignore` files say, are passed over; links to folders are not followed. Folders that
+    cannot be listed are appended to `unreadable`: what the library knows below them must not be
+    taken for deleted. What a rule leaves out is added to `passed_over`.
     """
-    waiting = [folder]
+    waiting = [(folder, rules)]
     while waiting:
-        current = waiting.pop()
+        current, outer = waiting.pop()
+        here = inner_rules(current, outer)
         prefix = current.rstrip("/") + "/"
         try:
             with os.scandir(current) as entries:
@@ -178,12 +190,14 @@ def scan(folder: str, unreadable: list[str]) -> Iterator[ImageFile]:
                     found = None
                     if _extension(name) in EXTENSIONS:
                         found = _image_file(prefix + name, entry.stat)
-                    if found is not None:
+                    is_folder = found is None and entry.is_dir(follow_symlinks=False)
+                    if here is not None and here.ignore(prefix + name, is_folder=is_folder):
+                        if passed_over is not None:
+                            passed_over.add(prefix + name)
+                    elif found is not None:
                         yield found
-                    elif (
-                        entry.is_dir(follow_symlinks=False) and name.lower() not in SKIPPED_FOLDERS
-                    ):
-                        waiting.append(prefix + name)
+                    elif is_folder and name.lower() not in SKIPPED_FOLDERS:
+                        waiting.append((prefix + name, here))
         except OSError:
             unreadable.append(current)
 

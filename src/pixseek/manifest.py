@@ -6,6 +6,7 @@ in the store; losing the manifest costs a re-reading of the files, not their vec
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import sys
 from collections.abc import Iterable, Sequence
@@ -101,6 +102,23 @@ class Manifest:
             connection.executemany(
                 "INSERT OR REPLACE INTO library VALUES (?, ?)",
                 [("model", new.model), ("store", new.store)],
+            )
+
+    def patterns(self) -> list[str]:
+        """The library's own rules for what is passed over, in the order they were given."""
+        with self._database.reading() as connection:
+            query = "SELECT value FROM library WHERE key = 'patterns'"
+            found = connection.execute(query).fetchone()
+        return [] if found is None else list(json.loads(found[0]))
+
+    def add_patterns(self, patterns: Iterable[str]) -> None:
+        """Add rules after those there are; one that is there moves to the end."""
+        added = list(dict.fromkeys(patterns))
+        kept = [one for one in self.patterns() if one not in added]
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO library VALUES ('patterns', ?)",
+                (json.dumps([*kept, *added]),),
             )
 
     def folders(self, kind: FolderKind) -> list[str]:

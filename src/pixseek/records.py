@@ -169,6 +169,8 @@ class LibraryStatus:
     size_bytes: int
     writer: str | None
     """The process that is writing now, or None."""
+    patterns: list[str]
+    """Rules for what is passed over in folders, in the language of .gitignore."""
     kept: list[str]
     """Models whose vectors are kept beside those that answer."""
     building: list[str]

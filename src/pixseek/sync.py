@@ -31,7 +31,7 @@ def look(
     """
     included = manifest.folders("included")
     wanted = everything(manifest) if paths is None else paths
-    found = find(wanted, manifest.folders("excluded"))
+    found = find(wanted, manifest.folders("excluded"), manifest.patterns())
     known = manifest.find(found.absent)
     for path in found.absent:
         if path in included:
@@ -57,7 +57,11 @@ def changes(manifest: Manifest, found: Found) -> Changes:
     """What has to be done so that the library equals what was found."""
     differing = compare(found, _known(manifest, found))
     # Not gone after all: another process has indexed it since the folders were listed.
-    differing.gone = [path for path in differing.gone if not os.path.isfile(path)]  # noqa: PTH113
+    differing.gone = [
+        path
+        for path in differing.gone
+        if is_within_any(path, found.passed_over) or not os.path.isfile(path)  # noqa: PTH113
+    ]
     return differing
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pixseek import settings
@@ -29,7 +29,13 @@ def _index(arguments: argparse.Namespace) -> int:
     with ImageSearchEngine(
         options.library, model=arguments.model, store=arguments.store, options=options
     ) as engine:
-        report = _sync(engine, paths or None, quiet=arguments.quiet)
+        report = _sync(
+            engine,
+            paths or None,
+            quiet=arguments.quiet,
+            exclude=arguments.exclude,
+            include=arguments.include,
+        )
     if arguments.json:
         output.print_report_json(report)
     else:
@@ -176,11 +182,20 @@ def _let_the_reader_judge() -> None:
     Image.MAX_IMAGE_PIXELS = None
 
 
-def _sync(engine: ImageSearchEngine, paths: list[Path] | None, *, quiet: bool) -> IndexReport:
+def _sync(
+    engine: ImageSearchEngine,
+    paths: list[Path] | None,
+    *,
+    quiet: bool,
+    exclude: Sequence[str] = (),
+    include: Sequence[str] = (),
+) -> IndexReport:
     _let_the_reader_judge()
     with ProgressBar(quiet=quiet) as bar:
         return engine.index_images(
             paths,
+            exclude=exclude,
+            include=include,
             on_progress=bar.show,
             on_wait=lambda holder: print(
                 f"pixseek: waiting for {output.printable(holder)}", file=sys.stderr

@@ -123,6 +123,8 @@ def print_status(status: LibraryStatus, *, skipped: bool) -> None:
     for folder in status.folders:
         state = "" if folder.present else "  (not there now)"
         print(f"folder    {printable(folder.path)}: {counted(folder.files, 'file')}{state}")
+    for pattern in status.patterns:
+        print(f"rule      {printable(pattern)}")
     print(f"skipped   {counted(len(status.skipped), 'file')}")
     if status.writer is not None:
         print(f"writing   {printable(status.writer)}")

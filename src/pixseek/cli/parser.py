@@ -76,6 +76,21 @@ def _index(commands: _Commands) -> None:
     parser.add_argument("--store", metavar="URL", help="store of a new library (default: local)")
     parser.add_argument("--workers", metavar="N", help="threads (default: one a core)")
     parser.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="pass over files and folders that fit, as in .gitignore, from now on; may be repeated"
+        " (rules of one folder: a file .pixseekignore in it)",
+    )
+    parser.add_argument(
+        "--include",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="take what fits all the same; the last rule that fits decides",
+    )
+    parser.add_argument(
         "--strict", action="store_true", help="exit with 1 when any file was skipped"
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")

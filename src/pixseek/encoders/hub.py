@@ -126,9 +126,9 @@ def fingerprint(folder: Path) -> str:
         lines = (folder / CHECKSUMS).read_text("utf-8").splitlines()
         return _joined(line for line in lines if _MATTERS.fullmatch(line.split("  ", 1)[1]))
     files = sorted(
-        (file.relative_to(folder).as_posix(), file.stat())
-        for file in folder.rglob("*")
-        if file.is_file() and _MATTERS.fullmatch(file.name)
+        (path.as_posix(), (folder / path).stat())
+        for path in (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
+        if _MATTERS.fullmatch(path.name) and not any(part[0] == "." for part in path.parts)
     )
     seen = [[name, status.st_size, status.st_mtime_ns] for name, status in files]
     cache = models_folder().parent / "fingerprints.json"
