@@ -705,6 +705,29 @@ def test_switch_gives_the_library_another_model(run: Run) -> None:
     assert run("search", "red").names == ["red.png", "half.png", "blue.png"]
 
 
+def test_doctor_finds_and_mends_what_is_wrong(indexed: Path, run: Run) -> None:
+    assert run("doctor").out == "3 pictures looked at, 0 problems\n"
+    library = Path(json.loads(run("status", "--json").out)["path"])
+    with closing(sqlite3.connect(library / "library.db")) as connection, connection:
+        connection.execute("DELETE FROM blocks")
+    answer = run("doctor")
+    assert answer.code == 1
+    assert "codes are not those of the vectors (pixseek doctor --repair)" in answer.out
+    report = json.loads(run("doctor", "--repair", "--json").out)
+    assert [one["repaired"] for one in report["problems"]] == [True]
+    assert run("doctor").code == 0
+    assert run("search", "red", indexed).names[0] == "red.png"
+
+
+def test_backup_and_restore_bring_a_library_back(indexed: Path, run: Run, tmp_path: Path) -> None:
+    answer = run("backup", tmp_path / "copy")
+    assert answer.out.startswith(f"wrote {tmp_path / 'copy'} (")
+    run("remove", indexed)
+    assert run("restore", tmp_path / "copy").code == 4
+    assert run("restore", tmp_path / "copy", "--replace").code == 0
+    assert run("search", "red").names == ["red.png", "half.png", "blue.png"]
+
+
 def test_switch_names_what_cannot_be_read_and_leaves_it_out_when_told(
     indexed: Path, run: Run
 ) -> None:

@@ -29,11 +29,12 @@ ROOT = PACKAGE.parent.parent
 ROOMS = tuple(
     """
     errors records settings lock database ignoring files colours reader metadata encoders
-    stores manifest places library sync workers indexing switching engine cli
+    stores manifest places library sync workers indexing switching care engine cli
     """.split()  # noqa: SIM905  one a line would be a page
 )
 """As the table in docs/architecture.md has them: each may import those before it."""
-FACES = {"cli": {"cli", "engine", "errors", "records", "settings"}}
+FACES = {"cli": {"cli", "care", "engine", "errors", "records", "settings"}}
+"""`care` beside the engine: what looks after a library has no part in searching it."""
 SEE_SETTINGS = {"settings", "engine", *FACES}
 HEAVY = {"numpy", "PIL", "onnxruntime", "tokenizers", "simsimd", "tqdm", "torch"}
 NOT_ROOMS = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}

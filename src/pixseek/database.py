@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from pixseek import lock
@@ -110,6 +110,17 @@ class Database:
             raise LibraryDamaged(self.path, str(error)) from error
         except (sqlite3.Error, OSError) as error:
             raise LibraryDamaged(self.path, str(error)) from error
+
+    def damage(self) -> list[str]:
+        """What SQLite finds wrong with the file; [] when it is whole."""
+        with self.reading() as connection:
+            found = [str(line) for (line,) in connection.execute("PRAGMA integrity_check")]
+        return [] if found == ["ok"] else found
+
+    def copy_to(self, file: Path) -> None:
+        """Write the database, as it is at one moment, to another file."""
+        with self._lock, self._translated(), closing(sqlite3.connect(file)) as copy:
+            self._connection.backup(copy)
 
     def holds(self, table: str) -> bool:
         """Whether there is a table of that name."""

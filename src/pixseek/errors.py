@@ -119,6 +119,29 @@ class LibraryDamaged(LibraryError):
         self.reason = reason
 
 
+class BackupDamaged(LibraryError):
+    """A file that is no backup of a library, or not a whole one."""
+
+    def __init__(self, path: str | PathLike[str], reason: str) -> None:
+        super().__init__(
+            f"backup {fspath(path)!r} cannot be restored: {reason}. Expected a file that "
+            "'pixseek backup' wrote; choose another one."
+        )
+        self.path = fspath(path)
+        self.reason = reason
+
+
+class LibraryInTheWay(LibraryError):
+    """A backup was to be restored where there is a library."""
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        super().__init__(
+            f"there is a library in {fspath(path)!r} already; expected none there. Name another "
+            "place, or put it aside (--replace)."
+        )
+        self.path = fspath(path)
+
+
 class StoreMismatch(LibraryError):
     """A library that keeps its vectors in one store was opened with another."""
 

@@ -147,6 +147,29 @@ class SwitchReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in a library that cannot be right."""
+
+    what: str
+    cure: str
+    repaired: bool = False
+
+
+@dataclass(slots=True)
+class CareReport:
+    """What looking through a library found."""
+
+    items: int = 0
+    """Pictures that were looked at."""
+    problems: list[Problem] = field(default_factory=list["Problem"])
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is wrong now."""
+        return all(problem.repaired for problem in self.problems)
+
+
+@dataclass(frozen=True, slots=True)
 class FolderStatus:
     """One folder of a library."""
 

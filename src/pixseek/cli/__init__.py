@@ -11,6 +11,7 @@ from pixseek import errors
 from pixseek.cli.parser import build_parser
 
 SKIPPED_FILES = 1
+NOT_WHOLE = 1
 INTERRUPTED = 130
 
 EXIT_CODES: dict[type[errors.PixseekError], int] = {
@@ -27,6 +28,8 @@ EXIT_CODES: dict[type[errors.PixseekError], int] = {
     errors.LibraryTooNew: 4,
     errors.LibraryLocked: 5,
     errors.LibraryDamaged: 4,
+    errors.BackupDamaged: 4,
+    errors.LibraryInTheWay: 4,
     errors.StoreMismatch: 4,
     errors.StoreError: 4,
     errors.InvalidStoreAddress: 2,
@@ -40,8 +43,8 @@ EXIT_CODES: dict[type[errors.PixseekError], int] = {
     errors.ModelNotFetched: 6,
     errors.MissingExtra: 6,
 }
-"""What the process returns for each error; also 1 for skipped files with --strict, 2 for wrong
-arguments, 130 when interrupted."""
+"""What the process returns for each error; also 1 for skipped files with --strict, a switch that
+could not be made, or a library that is not whole; 2 for wrong arguments, 130 when interrupted."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

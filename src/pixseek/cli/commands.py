@@ -10,8 +10,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pixseek import settings
-from pixseek.cli import SKIPPED_FILES, output
+from pixseek import care, settings
+from pixseek.cli import NOT_WHOLE, SKIPPED_FILES, output
 from pixseek.cli.progress import ProgressBar
 from pixseek.engine import ImageSearchEngine
 from pixseek.errors import InvalidFilter, InvalidQuery, LibraryLocked, MissingPath
@@ -120,6 +120,33 @@ def _switch(arguments: argparse.Namespace) -> int:
     return 0 if report.switched else SKIPPED_FILES
 
 
+def _doctor(arguments: argparse.Namespace) -> int:
+    options = settings.load({"library": arguments.library})
+    wait_s = options.lock_timeout_s
+    report = care.check(options.library, repair=arguments.repair, wait_s=wait_s)
+    if arguments.json:
+        output.print_report_json(report)
+    else:
+        output.print_care(report)
+    return 0 if report.is_whole else NOT_WHOLE
+
+
+def _backup(arguments: argparse.Namespace) -> int:
+    options = settings.load({"library": arguments.library})
+    file = Path(os.path.expanduser(arguments.file)).absolute()  # noqa: PTH111  never raises
+    size = care.back_up(options.library, file, wait_s=options.lock_timeout_s)
+    print(f"wrote {output.printable(file)} ({size / 1e6:,.1f} MB)")
+    return 0
+
+
+def _restore(arguments: argparse.Namespace) -> int:
+    options = settings.load({"library": arguments.library})
+    file = _existing(arguments.file)
+    care.restore(file, options.library, replace=arguments.replace, wait_s=options.lock_timeout_s)
+    print(f"the library in {output.printable(options.library)} is that of the backup now")
+    return 0
+
+
 def _models(arguments: argparse.Namespace) -> int:
     output.print_models(as_json=arguments.json)
     return 0
@@ -131,6 +158,9 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "status": _status,
     "remove": _remove,
     "switch": _switch,
+    "doctor": _doctor,
+    "backup": _backup,
+    "restore": _restore,
     "models": _models,
 }
 

@@ -16,6 +16,7 @@ from pixseek.engine import DEFAULT_MODEL, MODELS, thumbnail
 from pixseek.errors import MissingPath, UnreadableImage
 from pixseek.records import (
     TIME_FIELDS,
+    CareReport,
     Hit,
     IndexReport,
     LibraryStatus,
@@ -88,11 +89,19 @@ def print_report(report: IndexReport) -> None:
             print("    ... all of them: pixseek status --skipped")
 
 
-def print_report_json(report: IndexReport | SwitchReport) -> None:
+def print_report_json(report: IndexReport | SwitchReport | CareReport) -> None:
     rows = asdict(report)
     if isinstance(report, IndexReport):
         rows["indexed"] = report.indexed
     print(json.dumps(rows, indent=2, default=str))
+
+
+def print_care(report: CareReport) -> None:
+    """What looking through a library found: a line a problem, with its cure."""
+    problems = counted(len(report.problems), "problem")
+    print(f"{counted(report.items, 'picture')} looked at, {problems}")
+    for one in report.problems:
+        print(f"  {printable(one.what)} ({printable(one.cure)})")
 
 
 def print_switch(report: SwitchReport) -> None:

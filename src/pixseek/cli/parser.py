@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pixseek {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_index, _search, _status, _remove, _switch, _models):
+    for add in (_index, _search, _status, _remove, _switch, _doctor, _backup, _restore, _models):
         add(commands)
     return parser
 
@@ -187,6 +187,48 @@ def _switch(commands: _Commands) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--quiet", action="store_true", help="print no progress")
+
+
+def _doctor(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "doctor",
+        "look whether the library is whole, and mend it",
+        "Look through the library for what cannot be right: vectors that are none, pictures without"
+        " files, files without pictures, an index that does not fit. Exits with 1 when something is"
+        " wrong and was not mended.",
+    )
+    _library(parser)
+    parser.add_argument("--repair", action="store_true", help="mend what can be mended")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def _backup(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "backup",
+        "write the library into one file",
+        "Write the library, as it is now, into one file, while others search and index. The"
+        " pictures themselves are not in it.",
+    )
+    parser.add_argument("file", metavar="FILE", help="the file to write")
+    _library(parser)
+
+
+def _restore(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "restore",
+        "put a backup in the library's place",
+        "Put what a backup holds in the library's place.",
+    )
+    parser.add_argument("file", metavar="FILE", help="what 'pixseek backup' wrote")
+    _library(parser)
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="put the library that is there aside, under a name beside it",
+    )
 
 
 def _models(commands: _Commands) -> None:

@@ -10,6 +10,7 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from pixseek.records import Metadata, Scalar
 from pixseek.stores.filters import ORDERED, And, Compare, Filter, Not, Operator, Or, elements, same
 
 Mask = NDArray[np.bool_]
+Fields: TypeAlias = dict[tuple[str, int], Scalar | bytes]
+"""(field, position) → value as SQLite holds it."""
 
 
 @dataclass
@@ -206,14 +209,20 @@ def store_fields(
             "DELETE FROM fields WHERE field = ? AND row = ?",
             [(bindable(field), row) for field in old],
         )
+    values = fields_of({field: after[field] for field in differing})
     connection.executemany(
         "INSERT INTO fields VALUES (?, ?, ?, ?)",
-        [
-            (bindable(field), row, _position(i, one), bindable(one))
-            for field in differing
-            for i, one in enumerate(elements(after[field]))
-        ],
+        [(bindable(field), row, at, value) for (field, at), value in values.items()],
     )
+
+
+def fields_of(metadata: Metadata) -> Fields:
+    """What the `fields` table holds of one row's metadata."""
+    return {
+        (field, _position(i, one)): bindable(one)
+        for field, value in metadata.items()
+        for i, one in enumerate(elements(value))
+    }
 
 
 def _position(index: int, value: Scalar) -> int:

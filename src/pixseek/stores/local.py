@@ -58,7 +58,7 @@ class LocalStore:
     """The default store: no server, exact, safe with one writer and many readers."""
 
     def __init__(self, database: Database, space: Space) -> None:
-        self._database = database
+        self.database = database
         self._space = space
         self._lock = threading.RLock()
         self._generation = -1
@@ -87,35 +87,35 @@ class LocalStore:
         if not latest:
             return
         codes, bounds = quantize(np.stack([item.vector for item in latest.values()]))
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             rows = [_put(connection, item) for item in latest.values()]
-            _write_codes(connection, np.array(rows), codes, bounds)
+            write_codes(connection, np.array(rows), codes, bounds)
 
     def update_metadata(self, changes: Mapping[str, Metadata]) -> None:
         check_metadata(changes)
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             rows = _rows_of(connection, changes)
             for id, row in rows.items():
                 _put_metadata(connection, row, changes[id])
             _touch(connection, {row // BLOCK for row in rows.values()})
 
     def delete(self, ids: Iterable[str]) -> int:
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             rows = list(_rows_of(connection, ids).values())
             for row in rows:
-                store_fields(connection, row, _metadata(connection, row), {})
+                store_fields(connection, row, metadata_at(connection, row), {})
                 connection.execute("DELETE FROM items WHERE row = ?", (row,))
                 connection.execute("DELETE FROM vectors WHERE row = ?", (row,))
             none = np.zeros((len(rows), self._space.dimensions), np.int8)
-            _write_codes(connection, np.array(rows, np.int64), none, np.zeros((len(rows), 2)))
+            write_codes(connection, np.array(rows, np.int64), none, np.zeros((len(rows), 2)))
             return len(rows)
 
     def fetch(self, ids: Iterable[str]) -> list[Item]:
         wanted = list(ids)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = _rows_of(connection, wanted)
             return [
-                Item(id, _vectors(connection, [rows[id]])[0], _metadata(connection, rows[id]))
+                Item(id, _vectors(connection, [rows[id]])[0], metadata_at(connection, rows[id]))
                 for id in wanted
                 if id in rows
             ]
@@ -124,7 +124,7 @@ class LocalStore:
         """Every filter can be answered."""
 
     def ids(self, where: Filter | None = None) -> Iterator[str]:
-        with self._lock, self._database.reading() as connection:
+        with self._lock, self.database.reading() as connection:
             if where is None:
                 return iter([text_of(id) for (id,) in connection.execute("SELECT id FROM items")])
             self._refresh(connection)
@@ -132,7 +132,7 @@ class LocalStore:
             return iter(list(_ids(connection, passing.tolist()).values()))
 
     def count(self, where: Filter | None = None) -> int:
-        with self._lock, self._database.reading() as connection:
+        with self._lock, self.database.reading() as connection:
             if where is None:
                 return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
             self._refresh(connection)
@@ -148,7 +148,7 @@ class LocalStore:
         offset: int = 0,
     ) -> list[Hit]:
         check_query(vector, self._space.dimensions)
-        with self._lock, self._database.reading() as connection:
+        with self._lock, self.database.reading() as connection:
             self._refresh(connection)
             mask = self._alive()
             if where is not None:
@@ -158,25 +158,27 @@ class LocalStore:
                 keep = upper >= min_score
                 rows, upper = rows[keep], upper[keep]
             best = self._rescore(connection, vector, rows, upper, k + offset, min_score)
-            return [Hit(id, -score, _metadata(connection, row)) for score, id, row in best[offset:]]
+            return [
+                Hit(id, -score, metadata_at(connection, row)) for score, id, row in best[offset:]
+            ]
 
     def preload(self) -> None:
         """Read the codes now, so that the first search need not."""
-        with self._lock, self._database.reading() as connection:
+        with self._lock, self.database.reading() as connection:
             self._refresh(connection)
 
     def drop(self) -> None:
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             for table in ("items", "vectors", "blocks", "fields", "space"):
                 connection.execute(f"DELETE FROM {table}")
             connection.execute("UPDATE generation SET latest = latest + 1")
-        if self._database.holds("files"):  # the manifest lives in the same file
-            self._database.shrink()
+        if self.database.holds("files"):  # the manifest lives in the same file
+            self.database.shrink()
         else:
-            self._database.remove()
+            self.database.remove()
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()
 
     def _alive(self) -> NDArray[np.bool_]:
         return self._scale > 0
@@ -319,13 +321,13 @@ def _put(connection: sqlite3.Connection, item: Item) -> int:
 
 
 def _put_metadata(connection: sqlite3.Connection, row: int, metadata: Metadata) -> None:
-    store_fields(connection, row, _metadata(connection, row), metadata)
+    store_fields(connection, row, metadata_at(connection, row), metadata)
     # ASCII JSON, so that file names which are not valid UTF-8 (lone surrogates) survive.
     text = json.dumps(metadata, allow_nan=False)
     connection.execute("UPDATE items SET metadata = ? WHERE row = ?", (text, row))
 
 
-def _write_codes(
+def write_codes(
     connection: sqlite3.Connection, rows: Rows, codes: Codes, bounds: NDArray[np.floating]
 ) -> None:
     """Put codes into their blocks and stamp those blocks with a new generation."""
@@ -357,7 +359,8 @@ def _touch(connection: sqlite3.Connection, blocks: set[int]) -> None:
     )
 
 
-def _metadata(connection: sqlite3.Connection, row: int) -> Metadata:
+def metadata_at(connection: sqlite3.Connection, row: int) -> Metadata:
+    """The metadata of the item in a row."""
     (text,) = connection.execute("SELECT metadata FROM items WHERE row = ?", (row,)).fetchone()
     metadata: Metadata = json.loads(text)
     return metadata
