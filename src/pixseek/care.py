@@ -73,8 +73,11 @@ def _file_damage(folder: Path, stamp: VectorSet | None) -> list[str]:
     """What SQLite finds wrong with the library's files."""
     found = []
     for path in _databases(folder, stamp):
-        with closing(Database(path.parent, create=False)) as database:
-            found += [f"{path}: {line}" for line in database.damage()]
+        try:
+            with closing(Database(path.parent, create=False)) as database:
+                found += [f"{path}: {line}" for line in database.damage()]
+        except LibraryDamaged as error:  # so much that it cannot be looked through
+            found.append(f"{path}: {error.reason}")
     return found
 
 
