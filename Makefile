@@ -1,5 +1,6 @@
 # make demo    sets everything up, indexes the sample photos, searches them
 # make test    sets everything up, runs every check that CI runs
+# make test-torch  the same for what needs torch (gigabytes): exporting, torch runtimes, captions
 # make check   the quick part of it: format, lint, types, documentation
 # make docs    writes again what is generated in README and docs
 # make bench   measures; results go to bench/results
@@ -9,10 +10,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.ready
-GENERATED := README.md docs/cli.md docs/filters.md docs/settings.md
+TORCH := .venv-torch
+GENERATED := README.md docs/cli.md docs/filters.md docs/models.md docs/settings.md
 CODE := src tests bench tools
 
-.PHONY: setup demo test check docs bench clean
+.PHONY: setup demo test test-torch check docs bench clean
 .DELETE_ON_ERROR:
 
 setup: $(SETUP)
@@ -41,6 +43,18 @@ test: check
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered
 
+$(TORCH)/.ready: pyproject.toml tests/torch/requirements.txt
+	@echo "setting up $(TORCH) (several gigabytes, takes some minutes the first time)"
+	$(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--only-binary torch,torchvision --requirement tests/torch/requirements.txt
+	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+test-torch: $(TORCH)/.ready
+	$(TORCH)/bin/python -m pytest tests/torch
+
 docs: setup
 	$(BIN)/cog -r -I . $(GENERATED)
 
@@ -51,4 +65,4 @@ bench: setup
 	$(BIN)/python -m bench.sync
 
 clean:
-	rm -rf $(VENV) .demo .coverage* .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) $(TORCH) .demo .coverage* .mypy_cache .pytest_cache .ruff_cache dist

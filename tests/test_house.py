@@ -363,7 +363,7 @@ def _arguments() -> list[str]:
         for action in parser._actions:
             found += action.option_strings
             if isinstance(action, argparse._SubParsersAction):
-                found += [f"pixseek {name}" for name in action.choices]
+                found += [f"{parser.prog} {name}" for name in action.choices]
                 parsers += action.choices.values()
     return list(dict.fromkeys(found))
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from pixseek import lock, settings, sync
 from pixseek.encoders import DEFAULT_MODEL, Encoder, Options, load_encoder, resolve
 from pixseek.encoders.catalog import MODELS
-from pixseek.errors import InvalidFilter, InvalidQuery, PixseekError
+from pixseek.errors import InvalidFilter, InvalidQuery, MissingExtra, PixseekError
 from pixseek.files import absolute, is_within
 from pixseek.ignoring import check_patterns
 from pixseek.library import Library, Opened
 from pixseek.manifest import VectorSet
 from pixseek.places import located, stored
 from pixseek.records import (
+    Exported,
     FolderStatus,
     Hit,
     IndexReport,
@@ -45,7 +46,15 @@ if TYPE_CHECKING:
 Source: TypeAlias = "str | os.PathLike[str]"
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image"
 
-__all__ = ["DEFAULT_MODEL", "MODELS", "ImageSearchEngine", "ImageSource", "Source", "thumbnail"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "MODELS",
+    "ImageSearchEngine",
+    "ImageSource",
+    "Source",
+    "export_model",
+    "thumbnail",
+]
 
 
 class ImageSearchEngine:
@@ -404,6 +413,18 @@ def thumbnail(path: Source, side: int) -> Image.Image:
     from pixseek.reader import read
 
     return read(Path(path), side).image
+
+
+def export_model(source: str, folder: Source, *, int8: bool = False) -> Exported:
+    """Turn a model of open_clip or transformers into a folder that runs without them.
+
+    See `pixseek.encoders.export.export`; raises MissingExtra when what it needs is not installed.
+    """
+    try:
+        from pixseek.encoders.export import export
+    except ModuleNotFoundError as error:
+        raise MissingExtra("exporting a model", "export") from error
+    return export(source, _listed(folder)[0], int8=int8)
 
 
 def _listed(paths: Source | Iterable[Source]) -> list[Path]:

@@ -194,6 +194,31 @@ class ModelUnavailable(ModelError):
         self.reason = reason
 
 
+class ExportFailed(ModelError):
+    """A model that could not be turned into files that pixseek runs."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(
+            f"{source!r} cannot be exported: {reason}. Nothing was written. See docs/models.md for "
+            "what can be exported, and how."
+        )
+        self.source = source
+        self.reason = reason
+
+
+class DeviceUnavailable(ModelError):
+    """What was asked to compute the vectors is not there."""
+
+    def __init__(self, device: str, reason: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"the device {device!r} cannot be used: {reason}. Choose one of {', '.join(known)}, or "
+            "leave it out (setting 'device')."
+        )
+        self.device = device
+        self.reason = reason
+        self.known = tuple(known)
+
+
 class ModelNotFetched(ModelUnavailable):
     """A model whose files are not on this machine and could not be fetched."""
 

@@ -198,3 +198,19 @@ class LibraryStatus:
     """Models whose vectors are kept beside those that answer."""
     building: list[str]
     """Models whose vectors are being made; a switch that was interrupted goes on with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A model that was written as ONNX, and how near it is to the original. Each distance is
+    1 - cosine, the worst of the samples."""
+
+    folder: Path
+    size_bytes: int
+    images_apart: float
+    texts_apart: float
+    quantised: tuple[str, ...] = ()
+    """The halves (vision, text) whose weights have 8 bits."""
+    int8_images_apart: float | None = None
+    int8_texts_apart: float | None = None
+    """The same after the weights were made 8 bits; None when they were not."""

@@ -40,6 +40,8 @@ EXIT_CODES: dict[type[errors.PixseekError], int] = {
     errors.ModelError: 6,
     errors.ModelMismatch: 6,
     errors.ModelUnavailable: 6,
+    errors.DeviceUnavailable: 6,
+    errors.ExportFailed: 6,
     errors.ModelNotFetched: 6,
     errors.MissingExtra: 6,
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 from pixseek import care, settings
 from pixseek.cli import NOT_WHOLE, SKIPPED_FILES, output
 from pixseek.cli.progress import ProgressBar
-from pixseek.engine import ImageSearchEngine
+from pixseek.engine import ImageSearchEngine, export_model
 from pixseek.errors import InvalidFilter, InvalidQuery, LibraryLocked, MissingPath
 from pixseek.records import IndexReport, Where
 
@@ -148,6 +148,10 @@ def _restore(arguments: argparse.Namespace) -> int:
 
 
 def _models(arguments: argparse.Namespace) -> int:
+    if arguments.action == "export":
+        done = export_model(arguments.source, arguments.folder, int8=arguments.int8)
+        output.print_exported(done)
+        return 0
     output.print_models(as_json=arguments.json)
     return 0
 

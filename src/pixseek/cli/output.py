@@ -17,6 +17,7 @@ from pixseek.errors import MissingPath, UnreadableImage
 from pixseek.records import (
     TIME_FIELDS,
     CareReport,
+    Exported,
     Hit,
     IndexReport,
     LibraryStatus,
@@ -161,6 +162,19 @@ def print_models(*, as_json: bool) -> None:
         return
     for row in rows:
         print(f"{row['name']:27}{row['licence']:20}{row['languages']:22}{row['summary']}")
+
+
+def print_exported(done: Exported) -> None:
+    """What was written, and how near it is to the original."""
+    print(f"{printable(done.folder)}: {done.size_bytes / 1e6:,.0f} MB")
+    print(f"  from the original: pictures {done.images_apart:.0e}, texts {done.texts_apart:.0e}")
+    if done.int8_images_apart is not None:
+        pictures, texts = done.int8_images_apart, done.int8_texts_apart
+        print(f"  with 8 bits:       pictures {pictures:.0e}, texts {texts:.0e}")
+    print("  (1 - cosine, the worst of the samples)")
+    if done.int8_images_apart is not None and "vision" not in done.quantised:
+        print("  the half for pictures is convolutional and keeps its full precision")
+    print(f"  use it: pixseek index FOLDER --model {printable(done.folder)}")
 
 
 def counted(number: int, noun: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
@@ -65,8 +65,8 @@ RUNTIMES: dict[str, Runtime] = {
     "pocket": Runtime("pixseek.encoders.pocket"),
     "palette": Runtime("pixseek.encoders.palette"),
     "onnx": Runtime("pixseek.encoders.onnx"),
-    "open_clip": Runtime("pixseek.encoders.open_clip", "open_clip"),
-    "transformers": Runtime("pixseek.encoders.transformers", "transformers"),
+    "open_clip": Runtime("pixseek.encoders.torch_runtime", "open_clip"),
+    "transformers": Runtime("pixseek.encoders.torch_runtime", "transformers"),
 }
 
 NAMED_BY_SOURCE = ("onnx", "open_clip", "transformers")
@@ -92,6 +92,8 @@ class Options:
 def resolve(name: str) -> Model | None:
     """The model of that name: of the catalog, or `RUNTIME:SOURCE`, or a folder.
 
+    The source or folder of an ONNX model may be followed by #VARIANT, the ending of its files
+    (int8, fp16).
     A folder holds an ONNX model in one of the two layouts of the hub, or else a transformers model.
     Returns None for names that only a stranger's entry point may know.
     """
@@ -99,11 +101,16 @@ def resolve(name: str) -> Model | None:
         return MODELS[name]
     runtime, _, source = name.partition(":")
     if runtime in NAMED_BY_SOURCE and source:
-        return _unknown(name, runtime, source)
-    folder = Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111  keeps symlinks
-    if folder.is_dir() and (os.sep in name or name.startswith((".", "~"))):
-        runtime = "onnx" if any(folder.glob("**/*.onnx")) else "transformers"
-        return _unknown(str(folder), runtime, str(folder))
+        source, _, variant = source.partition("#")
+        return replace(_unknown(name, runtime, source), variant=variant)
+    whole = os.path.abspath(os.path.expanduser(name))  # noqa: PTH100, PTH111  keeps symlinks
+    for folder, variant in ((whole, ""), whole.rpartition("#")[::2]):
+        if folder and Path(folder).is_dir() and (os.sep in name or name.startswith((".", "~"))):
+            if any(Path(folder).glob("**/*.onnx")):
+                return replace(_unknown(whole, "onnx", folder), variant=variant)
+            if (Path(folder) / "open_clip_config.json").is_file():
+                return _unknown(whole, "open_clip", f"local-dir:{folder}")
+            return _unknown(whole, "transformers", folder)
     return None
 
 

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 Family: TypeAlias = Literal["pixseek", "CLIP", "OpenCLIP", "SigLIP", "SigLIP 2", "MobileCLIP"]
 Resize: TypeAlias = Literal["shortest", "squash"]
 Interpolation: TypeAlias = Literal["bicubic", "bilinear"]
-Cleaning: TypeAlias = Literal["lower", "canonicalize", "whitespace", "none"]
+Cleaning: TypeAlias = Literal["lower", "canonicalize", "whitespace", "siglip", "none"]
 Colour: TypeAlias = tuple[float, float, float]
 
 OPENAI_MEAN: Colour = (0.48145466, 0.4578275, 0.40821073)
@@ -30,7 +30,13 @@ class ImagePreparation:
     """shortest: the shorter side becomes `size`, then the middle is cut out; squash: both do."""
     interpolation: Interpolation = "bicubic"
     mean: Colour = OPENAI_MEAN
+    """Taken from each channel, of values 0 to 1; what is left is divided by `std`."""
     std: Colour = OPENAI_STD
+    shortest: int | None = None
+    """Pixels of the shorter side before the middle is cut out; None: `size`."""
+    half: Literal["even", "down"] = "even"
+    """Where the middle is when a margin is odd: torchvision rounds half a pixel to even,
+    transformers down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,8 @@ class TextPreparation:
     context_length: int = 77
     """Most tokens that are read, the special ones counted; what is past it is cut off."""
     clean: Cleaning = "lower"
-    """What is done to the text before the tokenizer sees it (open_clip's names for it)."""
+    """What is done to the text before the tokenizer sees it: open_clip's names for it; siglip is
+    what the SigLIP tokenizer of transformers does."""
     padded: bool = False
     """Whether the model must be given `context_length` tokens: true where padding changes the
     vector, as with towers that are not causal."""
@@ -79,6 +86,9 @@ class Model:
     images: ImagePreparation | None = None
     """None: as the files beside the weights say."""
     texts: TextPreparation | None = None
+    variant: str = ""
+    """Which of several precisions of an ONNX model, by the ending of its files: int8, fp16; '':
+    full, or else what is there."""
     megabytes: int | None = None
     """Of the files to download."""
     sha256: tuple[tuple[str, str], ...] = ()
