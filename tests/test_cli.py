@@ -683,6 +683,15 @@ def test_remove_where_takes_what_passes_the_filter(indexed: Path, run: Run) -> N
     assert run("search", "red", indexed).names == ["blue.png"]
 
 
+def test_offline_a_model_that_is_not_here_is_refused_with_the_ways_out(
+    flags: Path, run: Run
+) -> None:
+    for command in (("index", flags, "--model"), ("models", "pull")):
+        answer = run(*command, "siglip2-b-16", "--offline")
+        assert answer.code == EXIT_CODES[errors.ModelNotFetched]
+        assert "Three ways out" in answer.err
+
+
 def test_index_passes_over_what_is_excluded_and_takes_what_is_included(
     flags: Path, run: Run
 ) -> None:
@@ -745,10 +754,10 @@ def test_switch_names_what_cannot_be_read_and_leaves_it_out_when_told(
 def test_models_are_listed_with_licence_and_the_default_is_marked(run: Run) -> None:
     answer = run("models")
     assert answer.code == 0
-    lines = {line.split()[0]: line for line in answer.out.splitlines()}
+    lines = {line.split()[0]: line for line in answer.out.splitlines() if line}
     assert {"pocket", "palette", "clip-vit-b-32", "siglip2-b-32"} <= set(lines)
     rows = json.loads(run("models", "--json").out)
-    assert [row["name"] for row in rows if row["default"]] == ["pocket"]
+    assert [row["name"] for row in rows if row["default"]] == ["palette"]  # the setting names it
     assert all(row["licence"] and row["languages"] and row["summary"] for row in rows)
 
 

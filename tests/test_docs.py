@@ -123,7 +123,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shim = programs / name
         shim.write_text(f'#!/bin/sh\nexec {call} "$@"\n')
         shim.chmod(0o755)
-    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(made))
     monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)

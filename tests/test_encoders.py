@@ -317,7 +317,7 @@ def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
 def test_a_model_can_be_named_by_its_runtime_and_source(tmp_path: Path) -> None:
     found = resolve("onnx:someone/a-clip@v2")
     assert found is not None
-    assert (found.runtime, found.source) == ("onnx", "someone/a-clip@v2")
+    assert (found.runtime, found.source, found.revision) == ("onnx", "someone/a-clip", "v2")
     (tmp_path / "torch one").mkdir()
     (tmp_path / "onnx one" / "visual").mkdir(parents=True)
     (tmp_path / "onnx one" / "visual" / "model.onnx").touch()

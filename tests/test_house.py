@@ -28,18 +28,19 @@ ROOT = PACKAGE.parent.parent
 
 ROOMS = tuple(
     """
-    errors records settings lock database ignoring files colours reader metadata encoders
+    errors records settings lock database ignoring files colours reader metadata encoders inventory
     stores manifest places library sync workers indexing switching care engine cli
     """.split()  # noqa: SIM905  one a line would be a page
 )
 """As the table in docs/architecture.md has them: each may import those before it."""
-FACES = {"cli": {"cli", "care", "engine", "errors", "records", "settings"}}
-"""`care` beside the engine: what looks after a library has no part in searching it."""
-SEE_SETTINGS = {"settings", "engine", *FACES}
-HEAVY = {"numpy", "PIL", "onnxruntime", "tokenizers", "simsimd", "tqdm", "torch"}
+FACES = {"cli": {"cli", "care", "engine", "errors", "inventory", "records", "settings"}}
+"""`care` and `inventory` beside the engine: what looks after a library, or after models, has no
+part in searching."""
+SEE_SETTINGS = {"settings", "inventory", "engine", *FACES}
+HEAVY = {"numpy", "PIL", "onnxruntime", "tokenizers", "simsimd", "tqdm", "torch", "huggingface_hub"}
 NOT_ROOMS = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 INSTRUCTION = re.compile(
-    r"\b(check|choose|correct|divide|encode|index|install|leave|name|open|reinstall|restore|search"
+    r"\b(check|choose|correct|divide|encode|fetch|index|install|leave|name|open|reinstall|restore|search"
     r"|see|switch|upgrade|wait)\b",
     re.IGNORECASE,
 )
@@ -141,7 +142,7 @@ def test_encoders_and_stores_never_know_each_other() -> None:
             assert "encoders" not in module.rooms_used()
 
 
-def test_only_the_engine_and_faces_see_settings() -> None:
+def test_only_engine_inventory_and_faces_see_settings() -> None:
     seeing = {m.room for m in MODULES.values() if "settings" in m.rooms_used()}
     assert seeing <= SEE_SETTINGS
     assert "engine" in seeing

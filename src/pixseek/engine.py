@@ -10,9 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pixseek import lock, settings, sync
-from pixseek.encoders import DEFAULT_MODEL, Encoder, Options, load_encoder, resolve
-from pixseek.encoders.catalog import MODELS
+from pixseek import inventory, lock, settings, sync
+from pixseek.encoders import Encoder, load_encoder, resolve
 from pixseek.errors import InvalidFilter, InvalidQuery, MissingExtra, PixseekError
 from pixseek.files import absolute, is_within
 from pixseek.ignoring import check_patterns
@@ -25,6 +24,7 @@ from pixseek.records import (
     Hit,
     IndexReport,
     LibraryStatus,
+    OnFetch,
     OnProgress,
     Skipped,
     SwitchReport,
@@ -46,16 +46,6 @@ if TYPE_CHECKING:
 Source: TypeAlias = "str | os.PathLike[str]"
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image"
 
-__all__ = [
-    "DEFAULT_MODEL",
-    "MODELS",
-    "ImageSearchEngine",
-    "ImageSource",
-    "Source",
-    "export_model",
-    "thumbnail",
-]
-
 
 class ImageSearchEngine:
     """A library of pictures, and the ways to fill and search it. Safe to use from threads."""
@@ -67,29 +57,33 @@ class ImageSearchEngine:
         model: str | None = None,
         store: str | None = None,
         create: bool = True,
+        on_fetch: OnFetch = lambda _: None,
         options: settings.Settings | None = None,
     ) -> None:
         """Open a library, or make it.
 
         library: its folder; None takes the one in the settings, by default the user's own.
-        model: a name of `pixseek models`; None takes the library's, or for a new one the default.
+        model: a name of `pixseek models`; None takes the library's, or for a new one the one in the
+            settings, or else the best that is on this machine. One that is named for a new library
+            and is not here is fetched.
         store: where vectors are kept, as a URL; None takes the library's, or `local`.
+        on_fetch: called while a model is fetched, on the calling thread.
         options: settings already read; None reads them.
         Raises LibraryNotFound when there is none and `create` is False; ModelMismatch when the
-        library was made with another model or store; LibraryTooNew; LibraryDamaged; UnknownModel.
+        library was made with another model or store; LibraryTooNew; LibraryDamaged; UnknownModel;
+        ModelNotFetched.
         """
         self._settings = options or settings.load()
         folder = os.path.expanduser(library or self._settings.library)  # noqa: PTH111  see _listed
         self._writing = threading.RLock()
-        self._options = Options(offline=self._settings.offline, device=self._settings.device)
+        self._options = inventory.options(self._settings)
+        self.is_new = False
+        """Whether this made the library."""
         model = None if model is None else _named(model)
         store = None if store is None else _addressed(store)
         self._library = Library(
             Path(os.path.abspath(folder)),  # noqa: PTH100  keeps symlinks
-            wanted=lambda: VectorSet(
-                model or _named(self._settings.model or DEFAULT_MODEL),
-                store or _addressed(self._settings.store or "local"),
-            ),
+            wanted=lambda: self._new_set(model, store, on_fetch),
             create=create,
             lock_timeout_s=self._settings.lock_timeout_s,
             load=lambda name: load_encoder(name, self._options),
@@ -183,6 +177,7 @@ class ImageSearchEngine:
         keep: bool = False,
         leave_out: bool = False,
         on_progress: OnProgress = lambda _: None,
+        on_fetch: OnFetch = lambda _: None,
     ) -> SwitchReport:
         """Encode every picture again by another model, and let that one answer once it is done.
 
@@ -190,12 +185,14 @@ class ImageSearchEngine:
         call goes on. keep: keep the old vectors too, so that switching back is quick.
         leave_out: switch although some pictures cannot be read now; without it the old model stays
         and the report names them.
-        Raises UnknownModel, ModelUnavailable, LibraryLocked when another process is switching.
+        on_fetch: called while the model is fetched, which it is when it is not here.
+        Raises UnknownModel, ModelUnavailable, ModelNotFetched, LibraryLocked when another process
+        is switching.
         """
         from pixseek.switching import Switch
 
         with lock.writing(self.library, wait_s=0, role="switch"):
-            encoder = load_encoder(model, self._options)
+            encoder = load_encoder(model, inventory.options(self._settings, on_fetch))
             wait_s = self._settings.lock_timeout_s
             switch = Switch(self._library, _named(model), encoder, self._limits(), wait_s)
             return switch.run(keep=keep, leave_out=leave_out, on_progress=on_progress)
@@ -309,6 +306,17 @@ class ImageSearchEngine:
         return self._library.opened().encoder
 
     # Inside
+
+    def _new_set(
+        self, model: str | None, store: str | None, on_fetch: OnFetch
+    ) -> tuple[VectorSet, Encoder]:
+        """What a new library gets."""
+        self.is_new = True
+        made = VectorSet(
+            model or _named(inventory.default_model(self._settings)),
+            store or _addressed(self._settings.store or "local"),
+        )
+        return made, load_encoder(made.model, inventory.options(self._settings, on_fetch))
 
     def _add_patterns(self, exclude: Sequence[str], include: Sequence[str]) -> None:
         if exclude or include:

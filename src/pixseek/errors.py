@@ -220,15 +220,15 @@ class DeviceUnavailable(ModelError):
 
 
 class ModelNotFetched(ModelUnavailable):
-    """A model whose files are not on this machine and could not be fetched."""
+    """A model whose files are not on this machine, and were not or could not be fetched."""
 
     def __init__(self, name: str, repository: str, reason: str) -> None:
-        PixseekError.__init__(
+        ModelError.__init__(
             self,
-            f"model {name!r} is not on this machine, and could not be fetched from {repository}: "
-            f"{reason}. Three ways out: try again with a network (what has arrived is kept); copy "
-            "the model's folder from another machine and name it as the model (--model FOLDER); "
-            "or use the built-in model (--model pocket).",
+            f"model {name!r} of {repository} is not on this machine: {reason}. Three ways out: "
+            f"fetch it (pixseek models pull {name}; what has arrived is kept); copy the model's "
+            "folder from another machine and name it as the model (--model FOLDER); or use the "
+            "built-in model (--model pocket).",
         )
         self.name = name
         self.repository = repository

@@ -52,14 +52,14 @@ class Library:
         self,
         folder: Path,
         *,
-        wanted: Callable[[], VectorSet],
+        wanted: Callable[[], tuple[VectorSet, Encoder]],
         create: bool,
         lock_timeout_s: float,
         load: Callable[[str], Encoder],
     ) -> None:
         """Open the library in the folder, or make it.
 
-        wanted: says what a new library gets. load: gives the encoder of a model's name.
+        wanted: what a new library gets. load: gives the encoder of a model's name.
         Raises LibraryNotFound when there is none and `create` is False; LibraryTooNew;
         LibraryDamaged; UnknownModel.
         """
@@ -117,15 +117,20 @@ class Library:
             return Opened(stamp, open_store(stamp.store, self.folder, None), self._load)
         return None
 
-    def _make(self, wanted: Callable[[], VectorSet], create: bool, lock_timeout_s: float) -> Opened:
+    def _make(
+        self,
+        wanted: Callable[[], tuple[VectorSet, Encoder]],
+        create: bool,
+        lock_timeout_s: float,
+    ) -> Opened:
         if not create:
             raise LibraryNotFound(self.folder)
         with lock.writing(self.folder, wait_s=max(lock_timeout_s, CREATION_S)):
             made = self._open()  # another process may have been faster
             if made is not None:
                 return made
-            stamp = self.manifest.current() or wanted()
-            encoder = self._load(stamp.model)
+            lost = self.manifest.current()  # its store is gone
+            stamp, encoder = (lost, self._load(lost.model)) if lost else wanted()
             self.manifest.make_current(stamp, "leaving")
             # A new store has none of what the manifest may remember of one that was lost.
             self.manifest.forget_items()

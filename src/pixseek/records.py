@@ -101,6 +101,21 @@ class Progress:
 OnProgress: TypeAlias = Callable[[Progress], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """How far a model is that is being fetched. In bytes; what was there already is done too."""
+
+    model: str
+    repository: str
+    server: str
+    done: int
+    total: int
+    """0 while another process is fetching it, which is waited for."""
+
+
+OnFetch: TypeAlias = Callable[[Fetch], None]
+
+
 @dataclass(slots=True)
 class IndexReport:
     """What an indexing run did; every file it looked at is counted once."""

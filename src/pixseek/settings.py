@@ -43,10 +43,12 @@ class Settings:
         default_factory=_default_library,
         metadata={"meaning": "folder that holds the library; default: one per user"},
     )
-    model: str = _setting("", "model of a new library (see: pixseek models); default: pocket")
+    model: str = _setting(
+        "", "model of a new library (docs/models.md); default: the best that is here"
+    )
     store: str = _setting("", "store of a new library; default: local")
     device: str = _setting("auto", "what runs the model: auto, cpu, or a device such as cuda")
-    offline: bool = _setting(False, "download nothing, whatever is named")
+    offline: bool = _setting(False, "fetch nothing, whatever is named")
     workers: int = _setting(0, "threads that read, decode and encode; 0: one a core")
     memory_mb: int = _setting(
         512, "megabytes that pictures being decoded may take together; one larger goes alone"

@@ -10,9 +10,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pixseek import care, settings
+from pixseek import care, inventory, settings
 from pixseek.cli import NOT_WHOLE, SKIPPED_FILES, output
-from pixseek.cli.progress import ProgressBar
+from pixseek.cli.progress import FetchBar, ProgressBar
 from pixseek.engine import ImageSearchEngine, export_model
 from pixseek.errors import InvalidFilter, InvalidQuery, LibraryLocked, MissingPath
 from pixseek.records import IndexReport, Where
@@ -25,10 +25,25 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _index(arguments: argparse.Namespace) -> int:
     paths = [_existing(path) for path in arguments.paths]
-    options = settings.load({"library": arguments.library, "workers": arguments.workers})
-    with ImageSearchEngine(
-        options.library, model=arguments.model, store=arguments.store, options=options
-    ) as engine:
+    options = settings.load(
+        {
+            "library": arguments.library,
+            "workers": arguments.workers,
+            "offline": arguments.offline,
+        }
+    )
+    with (
+        FetchBar(quiet=arguments.quiet) as fetching,
+        ImageSearchEngine(
+            options.library,
+            model=arguments.model,
+            store=arguments.store,
+            on_fetch=fetching.show,
+            options=options,
+        ) as engine,
+    ):
+        if not (arguments.model or arguments.quiet):
+            _say_what_is_better(engine, options)
         report = _sync(
             engine,
             paths or None,
@@ -49,7 +64,13 @@ def _search(arguments: argparse.Namespace) -> int:
     # A search never waits for a writer: it answers from what is there.
     options = settings.load({"library": arguments.library, "lock_timeout_s": 0})
     sync = bool(folders) and not arguments.no_sync
-    with ImageSearchEngine(options.library, create=sync, options=options) as engine:
+    with (
+        FetchBar(quiet=False) as fetching,
+        ImageSearchEngine(
+            options.library, create=sync, on_fetch=fetching.show, options=options
+        ) as engine,
+    ):
+        _say_what_is_better(engine, options)
         if sync:
             _sync_before_search(engine, folders)
         if folders:
@@ -101,10 +122,17 @@ def _remove(arguments: argparse.Namespace) -> int:
 
 
 def _switch(arguments: argparse.Namespace) -> int:
-    options = settings.load({"library": arguments.library, "workers": arguments.workers})
+    options = settings.load(
+        {
+            "library": arguments.library,
+            "workers": arguments.workers,
+            "offline": arguments.offline,
+        }
+    )
     _let_the_reader_judge()
     with (
         ImageSearchEngine(options.library, create=False, options=options) as engine,
+        FetchBar(quiet=arguments.quiet) as fetching,
         ProgressBar(quiet=arguments.quiet) as bar,
     ):
         report = engine.switch_model(
@@ -112,6 +140,7 @@ def _switch(arguments: argparse.Namespace) -> int:
             keep=arguments.keep,
             leave_out=arguments.leave_out,
             on_progress=bar.show,
+            on_fetch=fetching.show,
         )
     if arguments.json:
         output.print_report_json(report)
@@ -148,11 +177,31 @@ def _restore(arguments: argparse.Namespace) -> int:
 
 
 def _models(arguments: argparse.Namespace) -> int:
+    if arguments.action == "pull":
+        return _pull(arguments)
     if arguments.action == "export":
         done = export_model(arguments.source, arguments.folder, int8=arguments.int8)
         output.print_exported(done)
         return 0
-    output.print_models(as_json=arguments.json)
+    options = settings.load()
+    if arguments.bench is not None:
+        for name in arguments.bench or inventory.measurable(options):
+            print(f"pixseek: measuring {output.printable(name)}", file=sys.stderr)
+            inventory.measure(name, options)
+    output.print_models(
+        inventory.entries(options), inventory.runs_on(options), as_json=arguments.json
+    )
+    return 0
+
+
+def _pull(arguments: argparse.Namespace) -> int:
+    options = settings.load({"offline": arguments.offline})
+    with FetchBar(quiet=arguments.quiet) as fetching:
+        folder = inventory.pull(
+            arguments.name, options, upgrade=arguments.upgrade, on_fetch=fetching.show
+        )
+    where = "part of pixseek" if folder is None else output.printable(folder)
+    print(f"{output.printable(arguments.name)} is here, whole: {where}")
     return 0
 
 
@@ -167,6 +216,19 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "restore": _restore,
     "models": _models,
 }
+
+
+def _say_what_is_better(engine: ImageSearchEngine, options: settings.Settings) -> None:
+    """Once, when a library is made with the built-in model because no other was named or here."""
+    if not engine.is_new or options.model:
+        return
+    better = inventory.better_than(engine.encoder.space.model)
+    if better is not None:
+        print(
+            "pixseek: made a library with the built-in model; for better answers:"
+            f" pixseek switch {better.name} (fetches {better.megabytes:,} MB)",
+            file=sys.stderr,
+        )
 
 
 def _query_and_folders(arguments: argparse.Namespace) -> tuple[str | None, list[Path]]:

@@ -6,14 +6,16 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixseek.engine import DEFAULT_MODEL, MODELS, thumbnail
+from pixseek.engine import thumbnail
 from pixseek.errors import MissingPath, UnreadableImage
+from pixseek.inventory import Entry
 from pixseek.records import (
     TIME_FIELDS,
     CareReport,
@@ -146,22 +148,49 @@ def print_status_json(status: LibraryStatus) -> None:
     print(json.dumps(asdict(status), indent=2, default=str))
 
 
-def print_models(*, as_json: bool) -> None:
-    rows = [
-        {
-            "name": name,
-            "licence": entry.licence,
-            "languages": entry.languages,
-            "summary": entry.summary,
-            "default": name == DEFAULT_MODEL,
-        }
-        for name, entry in MODELS.items()
-    ]
+def print_models(entries: Sequence[Entry], runs_on: str, *, as_json: bool) -> None:
+    """The table of models, and what to make of it."""
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps([_model_row(entry) for entry in entries], indent=2, default=str))
         return
-    for row in rows:
-        print(f"{row['name']:27}{row['licence']:20}{row['languages']:22}{row['summary']}")
+    row = "{:26}{:11}{:11}{:>5}  {:10}{:>5}{:>6}  {}"
+    print(row.format("model", "family", "licence", "MB", "languages", "COCO", "img/s", "").rstrip())
+    for entry in entries:
+        model, speed, quality = entry.model, entry.speed, entry.model.quality.coco_r1
+        cells = (
+            model.name,
+            model.family,
+            model.licence,
+            f"{model.megabytes:,}" if model.megabytes else "-",
+            model.languages,
+            "-" if quality is None else f"{quality:.1f}",
+            "-" if speed is None else f"{speed.images_per_s:.1f}",
+            ", ".join(_notes(entry)),
+        )
+        print(row.format(*cells).rstrip())
+    print("\nCOCO: pictures found first by their caption, in percent, as published (MS-COCO 5K).")
+    print("img/s: on this machine; measure with: pixseek models --bench")
+    print("default: what a new library gets; extra: needs pip install 'pixseek[...]'")
+    print(textwrap.fill(f"Runs on: {runs_on}", 100, subsequent_indent="  "))
+    for entry in entries:
+        if entry.recommended and not entry.default:
+            print(f"Recommended: pixseek switch {entry.model.name}")
+
+
+def _notes(entry: Entry) -> list[str]:
+    notes = ["default"] if entry.default else ["here"] if entry.here else []
+    if entry.recommended:
+        notes.append("recommended")
+    if entry.extra:
+        notes.append(f"extra {entry.extra}")
+    return notes
+
+
+def _model_row(entry: Entry) -> dict[str, object]:
+    """The model's fields, and how it stands here, in one object."""
+    row = asdict(entry)
+    model: dict[str, object] = row.pop("model")
+    return model | row
 
 
 def print_exported(done: Exported) -> None:

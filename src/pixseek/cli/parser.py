@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     parser = argparse.ArgumentParser(
         prog="pixseek",
-        description="Find pictures by what they show. Nothing leaves this machine.",
+        description="Find pictures by what they show. No picture leaves this machine.",
         epilog=_EXAMPLES,
         formatter_class=_HelpWithExamples,
     )
@@ -61,6 +61,12 @@ def _library(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _offline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--offline", action="store_true", default=None, help="fetch nothing, whatever is named"
+    )
+
+
 def _index(commands: _Commands) -> None:
     parser = _command(
         commands,
@@ -72,7 +78,13 @@ def _index(commands: _Commands) -> None:
     )
     parser.add_argument("paths", nargs="*", metavar="PATH", help="folders and picture files")
     _library(parser)
-    parser.add_argument("--model", metavar="NAME", help="model of a new library (default: pocket)")
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="model of a new library, fetched when it is not here; see docs/models.md (default:"
+        " the best that is here)",
+    )
+    _offline(parser)
     parser.add_argument("--store", metavar="URL", help="store of a new library (default: local)")
     parser.add_argument("--workers", metavar="N", help="threads (default: one a core)")
     parser.add_argument(
@@ -168,11 +180,13 @@ def _switch(commands: _Commands) -> None:
         commands,
         "switch",
         "give the library another model",
-        "Encode every picture again by another model. Searches are answered by the old one until"
-        " the new one is complete. Interrupt it at any moment: the same command goes on.",
+        "Encode every picture again by another model, which is fetched when it is not here."
+        " Searches are answered by the old one until the new one is complete. Interrupt it at any"
+        " moment: the same command goes on.",
     )
     parser.add_argument("model", metavar="MODEL", help="the new model; see: pixseek models")
     _library(parser)
+    _offline(parser)
     parser.add_argument("--workers", metavar="N", help="threads (default: one a core)")
     parser.add_argument(
         "--keep",
@@ -233,11 +247,44 @@ def _restore(commands: _Commands) -> None:
 
 def _models(commands: _Commands) -> None:
     parser = _command(
-        commands, "models", "list the models", "List the models that can be used here."
+        commands,
+        "models",
+        "list, fetch and measure models",
+        "List the models: what each is, what is here, and which one to have.",
     )
-    parser.add_argument("--json", action="store_true", help="print them as JSON")
+    _listing(parser)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    listing = _command(actions, "list", "list the models (what `models` does alone)", "The same.")
+    _listing(listing, default=argparse.SUPPRESS)
+    _pull(actions)
     _export(actions)
+
+
+def _pull(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "pull",
+        "fetch a model",
+        "Fetch a model's files and check them. Interrupted, the same command goes on. A model that"
+        " is here is checked, and stays at the commit it was fetched at.",
+    )
+    parser.add_argument("name", metavar="NAME", help="a model; see docs/models.md for all ways")
+    parser.add_argument("--upgrade", action="store_true", help="take the newest commit")
+    _offline(parser)
+    parser.add_argument("--quiet", action="store_true", help="print no progress")
+
+
+def _listing(parser: argparse.ArgumentParser, default: object = None) -> None:
+    parser.add_argument(
+        "--bench",
+        nargs="*",
+        metavar="NAME",
+        default=default,
+        help="measure first how fast these are on this machine (without a name: all that are here)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=default or False, help="print them as JSON"
+    )
 
 
 def _export(commands: _Commands) -> None:

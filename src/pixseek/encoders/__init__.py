@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from pixseek.encoders.catalog import MODELS, Model
-from pixseek.encoders.hub import OnFetch
 from pixseek.errors import MissingExtra, UnknownModel
-from pixseek.records import Space, Vectors
+from pixseek.records import OnFetch, Space, Vectors
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -80,20 +79,20 @@ class Options:
     """How models are found and run."""
 
     folder: Path | None = None
-    """Where downloaded models are kept; None: the user's cache."""
+    """Where fetched models are kept; None: the user's cache."""
     offline: bool = False
-    """Whether nothing may be downloaded."""
+    """Whether nothing may be fetched, whoever is told."""
     device: str = "auto"
     """auto, cpu, or a device of the runtime, such as cuda."""
     on_fetch: OnFetch | None = None
-    """Called while files are fetched."""
+    """Told of models while they are fetched; None: nothing is fetched."""
 
 
 def resolve(name: str) -> Model | None:
     """The model of that name: of the catalog, or `RUNTIME:SOURCE`, or a folder.
 
-    The source or folder of an ONNX model may be followed by #VARIANT, the ending of its files
-    (int8, fp16).
+    A source on the hub may be followed by @REVISION, and the source or folder of an ONNX model by
+    #VARIANT, the ending of its files (int8, fp16).
     A folder holds an ONNX model in one of the two layouts of the hub, or else a transformers model.
     Returns None for names that only a stranger's entry point may know.
     """
@@ -102,7 +101,9 @@ def resolve(name: str) -> Model | None:
     runtime, _, source = name.partition(":")
     if runtime in NAMED_BY_SOURCE and source:
         source, _, variant = source.partition("#")
-        return replace(_unknown(name, runtime, source), variant=variant)
+        source, _, revision = source.partition("@")
+        model = _unknown(name, runtime, source)
+        return replace(model, revision=revision or model.revision, variant=variant)
     whole = os.path.abspath(os.path.expanduser(name))  # noqa: PTH100, PTH111  keeps symlinks
     for folder, variant in ((whole, ""), whole.rpartition("#")[::2]):
         if folder and Path(folder).is_dir() and (os.sep in name or name.startswith((".", "~"))):

@@ -7,8 +7,10 @@ bilinear; the models were trained and are measured with bicubic).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
+
+from pixseek.encoders.pins import PINS
 
 Family: TypeAlias = Literal["pixseek", "CLIP", "OpenCLIP", "SigLIP", "SigLIP 2", "MobileCLIP"]
 Resize: TypeAlias = Literal["shortest", "squash"]
@@ -90,12 +92,16 @@ class Model:
     """Which of several precisions of an ONNX model, by the ending of its files: int8, fp16; '':
     full, or else what is there."""
     megabytes: int | None = None
-    """Of the files to download."""
+    """Of the files to download, about."""
     sha256: tuple[tuple[str, str], ...] = ()
     """(file, hash) where it is known beforehand; all others are checked against the hub's."""
+    work: float | None = None
+    """How much longer a picture takes than by clip-vit-b-32: multiplications counted for ViTs,
+    measured on a processor for the others."""
     quality: Quality = Quality()
-    logit_scale: float = 100.0
-    """What the model multiplies a score with before it compares labels (softmax)."""
+    logit_scale: float | None = 100.0
+    """What the model multiplies a score with before it compares labels (softmax). Training of CLIP
+    stops at 100; SigLIP's are learned, and None where none is published."""
 
 
 _CLIP = TextPreparation()
@@ -130,7 +136,7 @@ _ALL = (
         "pixseek",
         "palette",
         "Apache-2.0",
-        "English colour words",
+        "colours",
         "no weights: shares of the basic colours; for tests and examples",
         dimensions=11,
     ),
@@ -145,7 +151,8 @@ _ALL = (
         dimensions=512,
         images=ImagePreparation(224),
         texts=_CLIP,
-        megabytes=606,
+        megabytes=609,
+        work=1,
         quality=Quality(30.4, 58.8, _OPEN_CLIP_TABLE),
     ),
     Model(
@@ -159,7 +166,8 @@ _ALL = (
         dimensions=512,
         images=ImagePreparation(224),
         texts=_CLIP,
-        megabytes=599,
+        megabytes=603,
+        work=4.0,
         quality=Quality(33.1, 62.2, _OPEN_CLIP_TABLE),
     ),
     Model(
@@ -173,7 +181,8 @@ _ALL = (
         dimensions=768,
         images=ImagePreparation(224),
         texts=_CLIP,
-        megabytes=1711,
+        megabytes=1714,
+        work=18.4,
         quality=Quality(36.5, 65.0, _OPEN_CLIP_TABLE),
     ),
     Model(
@@ -187,7 +196,8 @@ _ALL = (
         dimensions=512,
         images=ImagePreparation(224),
         texts=_CLIP,
-        megabytes=605,
+        megabytes=609,
+        work=1,
         quality=Quality(39.3, 66.8, _OPEN_CLIP_TABLE),
     ),
     Model(
@@ -202,6 +212,7 @@ _ALL = (
         images=ImagePreparation(256),
         texts=_CLIP,
         megabytes=605,
+        work=1.3,
         quality=Quality(39.9, 64.9, _OPEN_CLIP_TABLE),
     ),
     Model(
@@ -217,7 +228,8 @@ _ALL = (
             224, "shortest", "bicubic", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
         ),
         texts=_CLIP,
-        megabytes=1711,
+        megabytes=1714,
+        work=18.4,
         quality=Quality(46.5, 75.5, _OPEN_CLIP_TABLE),
     ),
     Model(
@@ -231,7 +243,8 @@ _ALL = (
         dimensions=1024,
         images=ImagePreparation(224),
         texts=_CLIP,
-        megabytes=3945,
+        megabytes=3949,
+        work=37.9,
         quality=Quality(49.5, 77.6, _OPEN_CLIP_TABLE),
     ),
     Model(
@@ -245,7 +258,8 @@ _ALL = (
         dimensions=512,
         images=ImagePreparation(224),
         texts=TextPreparation(77, "whitespace", padded=False),
-        megabytes=1464,
+        megabytes=1481,
+        work=1,
         quality=Quality(37.8, 64.5, _OPEN_CLIP_TABLE),
     ),
     Model(
@@ -259,8 +273,10 @@ _ALL = (
         dimensions=768,
         images=_siglip(224),
         texts=_SIGLIP,
-        megabytes=813,
+        megabytes=815,
+        work=4.0,
         quality=Quality(47.8, 74.7, _OPEN_CLIP_TABLE),
+        logit_scale=None,
     ),
     Model(
         "siglip-b-16-256",
@@ -273,8 +289,10 @@ _ALL = (
         dimensions=768,
         images=_siglip(256),
         texts=_SIGLIP,
-        megabytes=813,
+        megabytes=815,
+        work=5.2,
         quality=Quality(48.3, 75.0, _OPEN_CLIP_TABLE),
+        logit_scale=None,
     ),
     Model(
         "siglip-b-16-i18n",
@@ -287,8 +305,10 @@ _ALL = (
         dimensions=768,
         images=_siglip(256),
         texts=_SIGLIP,
-        megabytes=1483,
+        megabytes=1499,
+        work=5.2,
         quality=Quality(44.9, 72.2, _OPEN_CLIP_TABLE),
+        logit_scale=None,
     ),
     Model(
         "siglip2-b-32",
@@ -301,8 +321,10 @@ _ALL = (
         dimensions=768,
         images=_siglip(256),
         texts=_SIGLIP,
-        megabytes=1507,
+        megabytes=1542,
+        work=1.3,
         quality=Quality(47.2, None, _SIGLIP2_TABLE),
+        logit_scale=None,
     ),
     Model(
         "siglip2-b-16",
@@ -315,8 +337,10 @@ _ALL = (
         dimensions=768,
         images=_siglip(224),
         texts=_SIGLIP,
-        megabytes=1501,
+        megabytes=1536,
+        work=4.0,
         quality=Quality(52.1, None, _SIGLIP2_TABLE),
+        logit_scale=112.67,
     ),
     Model(
         "siglip2-so400m",
@@ -329,41 +353,45 @@ _ALL = (
         dimensions=1152,
         images=_siglip(224),
         texts=_SIGLIP,
-        megabytes=4544,
+        megabytes=4578,
+        work=24.8,
+        logit_scale=None,
     ),
     Model(
         "mobileclip-s0",
         "MobileCLIP",
         "onnx",
-        "Apple (apple-amlr)",
+        "apple-amlr",
         "English",
         "small and fast",
         source="Xenova/mobileclip_s0",
         dimensions=512,
         images=_mobile(256),
         texts=_MOBILE,
-        megabytes=216,
+        megabytes=218,
+        work=0.65,
         quality=Quality(40.4, 67.7, _MOBILE_TABLE),
     ),
     Model(
         "mobileclip-s2",
         "MobileCLIP",
         "onnx",
-        "Apple (apple-amlr)",
+        "apple-amlr",
         "English",
         "small, better",
         source="Xenova/mobileclip_s2",
         dimensions=512,
         images=_mobile(256),
         texts=_MOBILE,
-        megabytes=398,
+        megabytes=399,
+        work=1.9,
         quality=Quality(45.4, 73.4, _MOBILE_TABLE),
     ),
     Model(
         "mobileclip2-s0",
         "MobileCLIP",
         "open_clip",
-        "Apple (apple-amlr)",
+        "apple-amlr",
         "English",
         "second version, small and fast",
         source="MobileCLIP2-S0/dfndr2b",
@@ -371,13 +399,14 @@ _ALL = (
         images=_mobile(256),
         texts=_MOBILE,
         megabytes=300,
+        work=0.65,
         quality=Quality(43.7, 69.2, _MOBILE_TABLE),
     ),
     Model(
         "mobileclip2-s2",
         "MobileCLIP",
         "open_clip",
-        "Apple (apple-amlr)",
+        "apple-amlr",
         "English",
         "second version; best quality for its size",
         source="MobileCLIP2-S2/dfndr2b",
@@ -385,9 +414,16 @@ _ALL = (
         images=_mobile(256),
         texts=_MOBILE,
         megabytes=398,
+        work=1.9,
         quality=Quality(48.8, 74.8, _MOBILE_TABLE),
     ),
 )
 
-MODELS: dict[str, Model] = {model.name: model for model in _ALL}
+
+def _pinned(model: Model) -> Model:
+    revision, sha256 = PINS.get(model.name, (model.revision, {}))
+    return replace(model, revision=revision, sha256=tuple(sha256.items()))
+
+
+MODELS: dict[str, Model] = {model.name: _pinned(model) for model in _ALL}
 """Every model that has a name here. Others are named by where they are; see `encoders.resolve`."""

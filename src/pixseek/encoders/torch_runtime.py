@@ -34,6 +34,9 @@ _T = TypeVar("_T")
 def load(model: Model, options: Options) -> TorchEncoder:
     """Raises ModelUnavailable when the weights are not here and cannot be fetched, or are a
     pickle; DeviceUnavailable."""
+    if model.revision != "main":
+        reason = f"torch takes no revision, and {model.revision!r} was asked for; leave it out"
+        raise ModelUnavailable(model.name, reason)
     device = choose(options.device)
     with _offline(options.offline):
         try:
