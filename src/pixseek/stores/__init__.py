@@ -128,6 +128,9 @@ class Entry(NamedTuple):
 STORES: dict[str, Entry] = {
     "local": Entry("pixseek.stores.local", "LocalStore"),
     "memory": Entry("pixseek.stores.memory", "MemoryStore"),
+    "milvus": Entry("pixseek.stores.milvus", "MilvusStore", "milvus"),
+    "milvus+https": Entry("pixseek.stores.milvus", "MilvusStore", "milvus"),
+    "pinecone": Entry("pixseek.stores.pinecone", "PineconeStore", "pinecone"),
 }
 
 

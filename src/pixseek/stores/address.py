@@ -31,10 +31,13 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """Raises InvalidStoreAddress for a metric that is none."""
+        """Raises InvalidStoreAddress for a metric that is none, and for a key of Pinecone's."""
         start, _, query = url.partition("?")
         name, _, place = start.partition(":")
         address = cls(name, place, dict(parse_qsl(query, keep_blank_values=True)))
+        if name == "pinecone" and address.without_secrets != str(address):
+            # A library keeps its store's URL, and this message is shown: neither may have the key.
+            raise InvalidStoreAddress("pinecone", "a key in it", "the key in PINECONE_API_KEY")
         if address.metric not in METRICS:
             raise InvalidStoreAddress(url, f"the metric {address.metric!r}", ", ".join(METRICS))
         return address

@@ -15,6 +15,7 @@ of them mean the same (`filters.matches`).
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -48,6 +49,12 @@ def payload(metadata: Metadata) -> Payload:
                 tokens[has_number(field)] = None
                 numbers[field] = float(one)
     return Payload(json.dumps(metadata, allow_nan=False), list(tokens), numbers)
+
+
+def compact(exact: str) -> str:
+    """The same JSON in fewer bytes of UTF-8, for engines that bound what they keep of an item."""
+    short = json.dumps(json.loads(exact), ensure_ascii=False, separators=(",", ":"))
+    return re.sub("[\ud800-\udfff]", lambda one: f"\\u{ord(one[0]):04x}", short)
 
 
 def metadata_of(exact: str) -> Metadata:
@@ -87,5 +94,56 @@ def _token(field: str, kind: str, value: str) -> str:
         plain = False
     if plain:
         return text
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return f"{json.dumps(field)[:80]}{kind}~{digest}"
+    return f"{json.dumps(field)[:80]}{kind}~{_digest(text)}"
+
+
+PLAIN_BYTES = 1000
+"""A text longer than this is not written under its own name as well,"""
+ALL_PLAIN_BYTES = 8000
+"""nor more than this of one item: engines bound what they keep of it."""
+
+
+def key(id: str) -> str:
+    """The id for an engine that takes only short ASCII, or forgets to escape: itself, or a hash."""
+    return id if re.fullmatch(r"[\w .:/+=-]{1,64}", id, re.ASCII) else "~" + _digest(id)
+
+
+def field_key(field: str) -> str:
+    """A field's name likewise."""
+    return field if re.fullmatch(r"[A-Za-z_]\w{0,59}", field, re.ASCII) else "~" + _digest(field)
+
+
+def plain(id: str, metadata: Metadata) -> dict[str, Scalar]:
+    """What other programs may like to see of an item, each field under its own name.
+
+    Of a list the first text; long values and odd names are left out. `text` is what LangChain's
+    readers show of an item: its caption, else its file, else its id.
+    """
+    found: dict[str, Scalar] = {}
+    left = ALL_PLAIN_BYTES
+    for field, value in metadata.items():
+        one = next(iter(elements(value)), None)
+        if one is not None and field_key(field) == field and (size := _size(one)) is not None:
+            left -= len(field) + size
+            if left >= 0:
+                found[field] = one
+    if not isinstance(found.get("text"), str):
+        texts = (found.get("caption"), found.get("path"))
+        found["text"] = next((text for text in texts if isinstance(text, str)), key(id))
+    return found
+
+
+def _size(value: Scalar) -> int | None:
+    """Bytes of a value as JSON; None of one that not every engine keeps as it is."""
+    if not isinstance(value, str):
+        exact = abs(value) <= 2**53  # beyond, whole numbers are not what they were as floats
+        return len(str(value)) if exact else None
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        return None
+    return size if size <= PLAIN_BYTES and "\0" not in value else None
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
