@@ -29,15 +29,21 @@ ROOT = PACKAGE.parent.parent
 ROOMS = tuple(
     """
     errors records settings lock database ignoring files colours reader metadata encoders inventory
-    stores manifest places library sync workers indexing switching care engine cli
+    stores given manifest places library queries sync workers indexing switching collection care
+    opening engine cli langchain
     """.split()  # noqa: SIM905  one a line would be a page
 )
 """As the table in docs/architecture.md has them: each may import those before it."""
-FACES = {"cli": {"cli", "care", "engine", "errors", "inventory", "records", "settings"}}
-"""`care` and `inventory` beside the engine: what looks after a library, or after models, has no
-part in searching."""
-SEE_SETTINGS = {"settings", "inventory", "engine", *FACES}
+FACES = {
+    # What looks after a library, or after models, has no part in searching.
+    "cli": {"cli", "care", "engine", "errors", "inventory", "records", "settings"},
+    # Documents have ids, and no folders to keep in step: `collection` is what the engine gives out
+    # for such things (`open_items`, `ImageSearchEngine.items`), and its nouns are needed to say so.
+    "langchain": {"langchain", "collection", "engine", "errors", "records", "settings"},
+}
+SEE_SETTINGS = {"settings", "inventory", "opening", "engine", *FACES}
 HEAVY = {"numpy", "PIL", "onnxruntime", "tokenizers", "simsimd", "tqdm", "torch", "huggingface_hub"}
+HEAVY |= {"langchain_core", "pydantic", "chromadb"}
 NOT_ROOMS = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 INSTRUCTION = re.compile(
     r"\b(check|choose|correct|divide|encode|fetch|index|install|leave|name|open|reinstall|restore|search"

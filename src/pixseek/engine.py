@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pixseek import inventory, lock, settings, sync
-from pixseek.encoders import Encoder, load_encoder, resolve
-from pixseek.errors import InvalidFilter, InvalidQuery, MissingExtra, PixseekError
-from pixseek.files import absolute, is_within
+from pixseek.encoders import DEFAULT_MODEL, Encoder, load_encoder
+from pixseek.encoders.calibration import calibration
+from pixseek.encoders.catalog import MODELS
+from pixseek.errors import InvalidFilter, InvalidQuery, PixseekError
+from pixseek.files import EXTENSIONS, absolute, is_within
+from pixseek.given import Given, encoder_of
 from pixseek.ignoring import check_patterns
-from pixseek.library import Library, Opened
+from pixseek.library import Library
 from pixseek.manifest import VectorSet
+from pixseek.opening import addressed, limits, load_model, named, open_items
 from pixseek.places import located, stored
+from pixseek.queries import ImageSource, query_vector, read_picture, unit
 from pixseek.records import (
-    Exported,
     FolderStatus,
     Hit,
     IndexReport,
@@ -31,20 +35,32 @@ from pixseek.records import (
     Vector,
     Where,
 )
-from pixseek.stores.address import Address
 from pixseek.stores.filters import Filter, parse
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from PIL import Image
-
+    from pixseek.collection import LibraryItems
     from pixseek.files import Found
     from pixseek.indexing import Indexer
-    from pixseek.workers import Limits
 
 Source: TypeAlias = "str | os.PathLike[str]"
-ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image"
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "EXTENSIONS",
+    "MODELS",
+    "Encoder",
+    "ImageSearchEngine",
+    "ImageSource",
+    "Source",
+    "calibration",
+    "encoder_of",
+    "load_model",
+    "open_items",
+    "read_picture",
+    "unit",
+]
 
 
 class ImageSearchEngine:
@@ -56,6 +72,8 @@ class ImageSearchEngine:
         *,
         model: str | None = None,
         store: str | None = None,
+        embeddings: object | None = None,
+        vectorstore: object | None = None,
         create: bool = True,
         on_fetch: OnFetch = lambda _: None,
         options: settings.Settings | None = None,
@@ -68,6 +86,8 @@ class ImageSearchEngine:
             and is not here is fetched.
         store: where vectors are kept, as a URL; None takes the library's, or `local`.
         on_fetch: called while a model is fetched, on the calling thread.
+        embeddings, vectorstore: objects of LangChain in place of model and store, used as they
+            are: embeddings with `embed_image`; its Chroma or InMemoryVectorStore.
         options: settings already read; None reads them.
         Raises LibraryNotFound when there is none and `create` is False; ModelMismatch when the
         library was made with another model or store; LibraryTooNew; LibraryDamaged; UnknownModel;
@@ -79,14 +99,17 @@ class ImageSearchEngine:
         self._options = inventory.options(self._settings)
         self.is_new = False
         """Whether this made the library."""
-        model = None if model is None else _named(model)
-        store = None if store is None else _addressed(store)
+        given = Given(embeddings, vectorstore)
+        model, store = given.names(model, store)
+        model = None if model is None else named(model)
+        store = None if store is None else addressed(store)
         self._library = Library(
             Path(os.path.abspath(folder)),  # noqa: PTH100  keeps symlinks
-            wanted=lambda: self._new_set(model, store, on_fetch),
+            wanted=lambda: self._new_set(given, model, store, on_fetch),
             create=create,
             lock_timeout_s=self._settings.lock_timeout_s,
-            load=lambda name: load_encoder(name, self._options),
+            load=lambda name: given.load(name, self._options),
+            open=given.open,
         )
         try:
             self._library.check(model, store)
@@ -194,7 +217,7 @@ class ImageSearchEngine:
         with lock.writing(self.library, wait_s=0, role="switch"):
             encoder = load_encoder(model, inventory.options(self._settings, on_fetch))
             wait_s = self._settings.lock_timeout_s
-            switch = Switch(self._library, _named(model), encoder, self._limits(), wait_s)
+            switch = Switch(self._library, named(model), encoder, limits(self._settings), wait_s)
             return switch.run(keep=keep, leave_out=leave_out, on_progress=on_progress)
 
     # Searching
@@ -228,6 +251,7 @@ class ImageSearchEngine:
         text: str | None = None,
         *,
         image: ImageSource | None = None,
+        vector: Sequence[float] | Vector | None = None,
         k: int = 10,
         where: Where | None = None,
         min_score: float | None = None,
@@ -236,6 +260,7 @@ class ImageSearchEngine:
         """The k nearest pictures to a text, an image, or both together, nearest first.
 
         image: a path, a file's bytes or a Pillow image; it need not be in the library.
+        vector: by the library's model, of any length above 0, in place of text and image.
         where: only pictures whose metadata passes (docs/filters.md). min_score: -1 to 1.
         offset: hits to pass over, for the next page. An empty library gives [].
         Raises InvalidQuery, InvalidFilter, MissingPath, UnreadableImage; ModelMismatch when the
@@ -243,13 +268,13 @@ class ImageSearchEngine:
         """
         if k < 1 or offset < 0:
             raise InvalidQuery(f"k is {k} and offset {offset}; expected at least 1 and 0.")
-        if image is None and not (text and text.strip()):
+        if image is None and vector is None and not (text and text.strip()):
             raise InvalidQuery("the query is empty; expected words, an image, or both.")
         node = self._filter(where)
         while True:
             opened = self._library.opened()
-            vector = self._query_vector(opened, text, image)
-            hits = opened.store.search(vector, k, where=node, min_score=min_score, offset=offset)
+            query = query_vector(opened, text, image) if vector is None else unit(vector)
+            hits = opened.store.search(query, k, where=node, min_score=min_score, offset=offset)
             if self._library.answers(opened):  # else its vectors may be gone already
                 return [located(hit, self._library.base) for hit in hits]
 
@@ -287,6 +312,19 @@ class ImageSearchEngine:
             building=[one.model for one in self._library.manifest.sets("building")],
         )
 
+    @property
+    def items(self) -> LibraryItems:
+        """What is in the library by id: to look up, to describe, to take out."""
+        from pixseek.collection import LibraryItems
+
+        return LibraryItems(
+            self._library,
+            writing=lambda: lock.writing(self.library, wait_s=self._settings.lock_timeout_s),
+            index=self.index_images,
+            remove=self.remove,
+            search=self.search,
+        )
+
     def close(self) -> None:
         """Let go of the library's files. The engine cannot be used after."""
         self._library.close()
@@ -308,15 +346,15 @@ class ImageSearchEngine:
     # Inside
 
     def _new_set(
-        self, model: str | None, store: str | None, on_fetch: OnFetch
+        self, given: Given, model: str | None, store: str | None, on_fetch: OnFetch
     ) -> tuple[VectorSet, Encoder]:
         """What a new library gets."""
         self.is_new = True
         made = VectorSet(
-            model or _named(inventory.default_model(self._settings)),
-            store or _addressed(self._settings.store or "local"),
+            model or named(inventory.default_model(self._settings)),
+            store or addressed(self._settings.store or "local"),
         )
-        return made, load_encoder(made.model, inventory.options(self._settings, on_fetch))
+        return made, given.load(made.model, inventory.options(self._settings, on_fetch))
 
     def _add_patterns(self, exclude: Sequence[str], include: Sequence[str]) -> None:
         if exclude or include:
@@ -336,47 +374,7 @@ class ImageSearchEngine:
 
         opened = self._library.opened()
         manifest = self._library.manifest
-        return Indexer(lambda: opened.encoder, opened.store, manifest, self._limits())
-
-    def _limits(self) -> Limits:
-        from pixseek.workers import Limits
-
-        return Limits(
-            workers=self._settings.worker_count(),
-            memory_bytes=self._settings.memory_mb * 1_000_000,
-            max_pixels=self._settings.max_megapixels * 1_000_000,
-            max_bytes=self._settings.max_file_mb * 1_000_000,
-        )
-
-    def _query_vector(self, opened: Opened, text: str | None, image: ImageSource | None) -> Vector:
-        """The text's vector, the image's, or the direction between both; (d,), length 1."""
-        # The store reads its codes from disk while the model is loaded: together a cold search
-        # is about a quarter faster.
-        preloading = threading.Thread(target=_preload, args=(opened,))
-        preloading.start()
-        vectors: list[Vector] = []
-        try:
-            if text and text.strip():
-                vectors.append(opened.encoder.encode_texts([text])[0])
-            if image is not None:
-                picture = self._image(opened.encoder, image)
-                vectors.append(opened.encoder.encode_images([picture])[0])
-        finally:
-            preloading.join()
-        total = vectors[0] if len(vectors) == 1 else vectors[0] + vectors[1]
-        length = float((total @ total) ** 0.5)
-        if not length > 0:
-            raise InvalidQuery("text and image cancel each other out; search for one of them.")
-        return total / length
-
-    def _image(self, encoder: Encoder, source: ImageSource) -> Image.Image:
-        from pixseek.reader import read, upright
-
-        if isinstance(source, bytes | bytearray | memoryview):
-            return read(bytes(source), encoder.input_size).image
-        if isinstance(source, str | os.PathLike):
-            return read(_listed(source)[0], encoder.input_size).image
-        return upright(source)
+        return Indexer(lambda: opened.encoder, opened.store, manifest, limits(self._settings))
 
     def _filter(self, where: Where | None) -> Filter | None:
         """The filter as the store understands it: paths in their stored form."""
@@ -388,22 +386,6 @@ class ImageSearchEngine:
         return node
 
 
-def _preload(opened: Opened) -> None:
-    with suppress(PixseekError):  # the search itself meets it again, and raises it
-        opened.store.preload()
-
-
-def _named(model: str) -> str:
-    """A model's name as a library keeps it: a folder by its whole path."""
-    found = resolve(model)
-    return model if found is None else found.name
-
-
-def _addressed(store: str) -> str:
-    """A store's URL as a library keeps it: with its folder, if it has one, by its whole path."""
-    return str(Address.parse(store).absolute())
-
-
 def _size(folder: Path) -> int:
     """Bytes of the files in a folder; they may come and go while it is looked at."""
     total = 0
@@ -411,28 +393,6 @@ def _size(folder: Path) -> int:
         with suppress(FileNotFoundError):
             total += file.stat().st_size
     return total
-
-
-def thumbnail(path: Source, side: int) -> Image.Image:
-    """A picture upright and small: its shorter side at least `side` pixels if it has as many.
-
-    Raises MissingPath and UnreadableImage.
-    """
-    from pixseek.reader import read
-
-    return read(Path(path), side).image
-
-
-def export_model(source: str, folder: Source, *, int8: bool = False) -> Exported:
-    """Turn a model of open_clip or transformers into a folder that runs without them.
-
-    See `pixseek.encoders.export.export`; raises MissingExtra when what it needs is not installed.
-    """
-    try:
-        from pixseek.encoders.export import export
-    except ModuleNotFoundError as error:
-        raise MissingExtra("exporting a model", "export") from error
-    return export(source, _listed(folder)[0], int8=int8)
 
 
 def _listed(paths: Source | Iterable[Source]) -> list[Path]:

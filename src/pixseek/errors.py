@@ -294,16 +294,23 @@ class InvalidVectors(StoreError):
 
 
 class InvalidMetadata(StoreError):
-    """Metadata that no store can keep was given to one."""
+    """Metadata that no store can keep, or that is not for the caller to say."""
 
-    def __init__(self, item: str, field: str, value: object) -> None:
+    def __init__(
+        self,
+        item: str,
+        field: str,
+        value: object,
+        expected: str = "a text, a finite number, true, false, or a list of texts",
+    ) -> None:
         super().__init__(
-            f"item {item!r} has {value!r} in the field {field!r}; expected a text, a finite "
-            "number, true, false, or a list of texts. Correct it, or leave the field out."
+            f"item {item!r} has {value!r} in the field {field!r}; expected {expected}. "
+            "Correct it, or leave the field out."
         )
         self.item = item
         self.field = field
         self.value = value
+        self.expected = expected
 
 
 class MissingExtra(PixseekError):

@@ -154,7 +154,7 @@ def find(paths: Iterable[Path], excluded: Sequence[str], patterns: Sequence[str]
                 found.empty.append(full)
             continue
         found.named.append(full)
-        named = _image_file(full, partial(os.stat, full))
+        named = image_file(full, partial(os.stat, full))
         if named is None:
             found.absent.append(full)
         else:
@@ -189,7 +189,7 @@ def scan(
                         continue
                     found = None
                     if _extension(name) in EXTENSIONS:
-                        found = _image_file(prefix + name, entry.stat)
+                        found = image_file(prefix + name, entry.stat)
                     is_folder = found is None and entry.is_dir(follow_symlinks=False)
                     if here is not None and here.ignore(prefix + name, is_folder=is_folder):
                         if passed_over is not None:
@@ -206,7 +206,7 @@ def _extension(name: str) -> str:
     return name.lower().rpartition(".")[2] if "." in name else ""
 
 
-def _image_file(path: str, status: Callable[[], os.stat_result]) -> ImageFile | None:
+def image_file(path: str, status: Callable[[], os.stat_result]) -> ImageFile | None:
     """None for what is gone again or is not a regular file (reading a pipe would block)."""
     try:
         result = status()

@@ -19,8 +19,8 @@ from pixseek.encoders import (
     resolve,
 )
 from pixseek.encoders.catalog import MODELS, Model
-from pixseek.errors import UnknownModel
-from pixseek.records import OnFetch
+from pixseek.errors import MissingExtra, UnknownModel
+from pixseek.records import Exported, OnFetch
 from pixseek.settings import Settings
 
 FETCHED = ("onnx", "transformers")
@@ -213,3 +213,15 @@ def _speeds() -> dict[str, Speed]:
 
 def _rates() -> dict[str, float]:
     return {name: speed.images_per_s for name, speed in _speeds().items()}
+
+
+def export_model(source: str, folder: Path, *, int8: bool = False) -> Exported:
+    """Turn a model of open_clip or transformers into a folder that runs without them.
+
+    See `encoders.export.export`; raises MissingExtra when what it needs is not installed.
+    """
+    try:
+        from pixseek.encoders.export import export
+    except ModuleNotFoundError as error:
+        raise MissingExtra("exporting a model", "export") from error
+    return export(source, folder, int8=int8)

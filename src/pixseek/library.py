@@ -11,6 +11,7 @@ from pixseek import lock
 from pixseek.encoders import Encoder
 from pixseek.errors import LibraryNotFound, ModelMismatch, StoreMismatch
 from pixseek.manifest import Manifest, VectorSet
+from pixseek.records import Space
 from pixseek.stores import Store, check_space, open_store
 
 CREATION_S = 30.0
@@ -56,15 +57,18 @@ class Library:
         create: bool,
         lock_timeout_s: float,
         load: Callable[[str], Encoder],
+        open: Callable[[str, Path, Space | None], Store] = open_store,
     ) -> None:
         """Open the library in the folder, or make it.
 
         wanted: what a new library gets. load: gives the encoder of a model's name.
+        open: opens a store by its URL.
         Raises LibraryNotFound when there is none and `create` is False; LibraryTooNew;
         LibraryDamaged; UnknownModel.
         """
         self.folder = folder
         self._load = load
+        self._open_store = open
         self._opening = threading.Lock()
         self._left: list[Opened] = []
         self.manifest = Manifest(folder, create=create)
@@ -114,7 +118,7 @@ class Library:
         if stamp is None:
             return None
         with suppress(LibraryNotFound):
-            return Opened(stamp, open_store(stamp.store, self.folder, None), self._load)
+            return Opened(stamp, self._open_store(stamp.store, self.folder, None), self._load)
         return None
 
     def _make(
@@ -134,5 +138,5 @@ class Library:
             self.manifest.make_current(stamp, "leaving")
             # A new store has none of what the manifest may remember of one that was lost.
             self.manifest.forget_items()
-            store = open_store(stamp.store, self.folder, encoder.space)
+            store = self._open_store(stamp.store, self.folder, encoder.space)
             return Opened(stamp, store, self._load, encoder)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import TypeVar
 
 from pixseek.files import Base, absolute, is_within
-from pixseek.records import Hit, Metadata
+from pixseek.records import Hit, Item, Metadata
 from pixseek.stores.filters import Compare, Filter, Or, rewrite
 
 _EVERYTHING_RELATIVE = Compare("folder", "eq", ".")
@@ -39,13 +40,16 @@ def _stored(condition: Compare, base: Base) -> Filter:
     return Or((inner, _EVERYTHING_RELATIVE)) if prefix.startswith(start) else inner
 
 
-def located(hit: Hit, base: Base) -> Hit:
-    """The hit with its paths as they are on this machine now."""
-    metadata: Metadata = dict(hit.metadata)
+_Found = TypeVar("_Found", Hit, Item)
+
+
+def located(found: _Found, base: Base) -> _Found:
+    """A hit or item with its paths as they are on this machine now."""
+    metadata: Metadata = dict(found.metadata)
     for field in ("path", "folder"):
         value = metadata.get(field)
         if isinstance(value, list):
             metadata[field] = [base.absolute(one) for one in value]
         elif value is not None:
             metadata[field] = base.absolute(str(value))
-    return replace(hit, metadata=metadata)
+    return replace(found, metadata=metadata)

@@ -22,6 +22,8 @@ Metadata: TypeAlias = dict[str, Value]
 """Field name → value. A field that is not known is absent, never None."""
 TIME_FIELDS = frozenset({"modified", "taken"})
 """Fields that hold a time, as seconds since 1970; `taken` by the camera's wall clock."""
+TEXT_FIELD = "page_content"
+"""The field that holds the text of an item that is a text, not a picture."""
 Where: TypeAlias = Mapping[str, object]
 """A filter as people write it, e.g. {"year": {"$gte": 2019}}; see docs/filters.md."""
 
@@ -78,6 +80,16 @@ class Hit:
         """The file; the first of them when several hold the same content, Path() when none."""
         paths = self.paths
         return paths[0] if paths else Path()
+
+
+def text_of(id: str, metadata: Metadata) -> str:
+    """What stands for an item in words: its text, a picture's caption or file name, or its id."""
+    for name in (TEXT_FIELD, "caption", "name"):
+        value = metadata.get(name)
+        first = value[0] if isinstance(value, list) and value else value
+        if isinstance(first, str) and (first or name == TEXT_FIELD):
+            return first
+    return id
 
 
 @dataclass(frozen=True, slots=True)

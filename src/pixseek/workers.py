@@ -6,7 +6,7 @@ a pool of decoders that feeds one model over all cores (docs/decisions/003-index
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
@@ -56,7 +56,9 @@ class Outcome:
 class Workers:
     """Threads that turn files into vectors."""
 
-    def __init__(self, encoder: Callable[[], Encoder], limits: Limits, known: Set[str]) -> None:
+    def __init__(
+        self, encoder: Callable[[], Encoder], limits: Limits, known: Container[str]
+    ) -> None:
         """encoder: called when the first picture needs one.
 
         known: ids of contents that need no vector; it may grow while the workers run.

@@ -13,7 +13,7 @@ from pathlib import Path
 from pixseek import care, inventory, settings
 from pixseek.cli import NOT_WHOLE, SKIPPED_FILES, output
 from pixseek.cli.progress import FetchBar, ProgressBar
-from pixseek.engine import ImageSearchEngine, export_model
+from pixseek.engine import ImageSearchEngine
 from pixseek.errors import InvalidFilter, InvalidQuery, LibraryLocked, MissingPath
 from pixseek.records import IndexReport, Where
 
@@ -180,7 +180,7 @@ def _models(arguments: argparse.Namespace) -> int:
     if arguments.action == "pull":
         return _pull(arguments)
     if arguments.action == "export":
-        done = export_model(arguments.source, arguments.folder, int8=arguments.int8)
+        done = inventory.export_model(arguments.source, Path(arguments.folder), int8=arguments.int8)
         output.print_exported(done)
         return 0
     options = settings.load()

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixseek.engine import thumbnail
+from pixseek.engine import read_picture
 from pixseek.errors import MissingPath, UnreadableImage
 from pixseek.inventory import Entry
 from pixseek.records import (
@@ -269,7 +269,7 @@ def _print_picture(path: Path, graphics: preview.Graphics) -> None:
     columns = min(PREVIEW_COLUMNS, shutil.get_terminal_size().columns)
     cell = _cell_size()
     try:
-        image = thumbnail(path, PREVIEW_ROWS * cell[1])
+        image = read_picture(path, PREVIEW_ROWS * cell[1])
     except (MissingPath, UnreadableImage) as error:
         print(f"pixseek: {error}", file=sys.stderr)
         return

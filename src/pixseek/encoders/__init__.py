@@ -66,9 +66,10 @@ RUNTIMES: dict[str, Runtime] = {
     "onnx": Runtime("pixseek.encoders.onnx"),
     "open_clip": Runtime("pixseek.encoders.torch_runtime", "open_clip"),
     "transformers": Runtime("pixseek.encoders.torch_runtime", "transformers"),
+    "langchain": Runtime("pixseek.encoders.langchain"),
 }
 
-NAMED_BY_SOURCE = ("onnx", "open_clip", "transformers")
+NAMED_BY_SOURCE = ("onnx", "open_clip", "transformers", "langchain")
 """Runtimes whose models can be named `RUNTIME:SOURCE`."""
 
 DEFAULT_MODEL = "pocket"

@@ -128,6 +128,18 @@ class PocketEncoder:
             raise ModelUnavailable("pocket", f"{name} does not load ({error})") from error
 
 
+def scores(folder: Path = FOLDER) -> tuple[dict[str, float], dict[str, float]]:
+    """Percentiles (p01 to p99) of the scores of texts with their pictures, and with strangers.
+
+    Measured on pictures that were left out of a fit. Raises ModelUnavailable.
+    """
+    try:
+        found = json.loads((folder / "config.json").read_bytes())["image_text_cosine"]
+        return found["pairs"], found["strangers"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelUnavailable("pocket", f"its config.json is not whole ({error})") from error
+
+
 def _run(session: onnxruntime.InferenceSession, inputs: dict[str, NDArray[np.generic]]) -> Vectors:
     vectors: Vectors = session.run(["embedding"], inputs)[0]
     return vectors

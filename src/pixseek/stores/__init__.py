@@ -131,6 +131,7 @@ STORES: dict[str, Entry] = {
     "milvus": Entry("pixseek.stores.milvus", "MilvusStore", "milvus"),
     "milvus+https": Entry("pixseek.stores.milvus", "MilvusStore", "milvus"),
     "pinecone": Entry("pixseek.stores.pinecone", "PineconeStore", "pinecone"),
+    "langchain": Entry("pixseek.stores.langchain", "LangChainStore"),
 }
 
 
