@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.postgres import Postgres
 
 from pixseek import ImageSearchEngine
 
@@ -66,3 +67,11 @@ def engine(tmp_path: Path) -> Iterator[ImageSearchEngine]:
     """An empty library on the palette model, beside the folder `photos`."""
     with ImageSearchEngine(tmp_path / "library", model="palette") as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL server with pgvector."""
+    server = Postgres()
+    yield server
+    server.remove()

@@ -61,13 +61,16 @@ def test_a_relative_folder_is_kept_by_its_whole_path(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert Address.parse("chroma:./a b").absolute().path == tmp_path / "a b"
-    for url in ("local", "memory:x", "chroma+http://host:1", "pinecone://index"):
+    kept = ("local", "memory:x", "chroma+http://host:1", "pinecone://index", "lancedb:s3://a/b")
+    for url in kept:
         assert str(Address.parse(url).absolute()) == url
 
 
 def test_what_is_printed_of_a_url_holds_no_secret() -> None:
     shown = Address.parse("postgresql://me:hunter2@host/db?api_key=abc").without_secrets
     assert shown == "postgresql://me:***@host/db?api_key=%2A%2A%2A"
+    shown = Address.parse("postgresql://me@host/db?sslpassword=abc").without_secrets
+    assert shown == "postgresql://me@host/db?sslpassword=%2A%2A%2A"
 
 
 def test_another_set_of_vectors_has_its_own_place_beside_the_first() -> None:

@@ -714,6 +714,19 @@ def test_switch_gives_the_library_another_model(run: Run) -> None:
     assert run("search", "red").names == ["red.png", "half.png", "blue.png"]
 
 
+def test_move_takes_the_librarys_vectors_to_another_store(
+    indexed: Path, run: Run, tmp_path: Path
+) -> None:
+    answer = run("move", "--to", f"local:{tmp_path / 'copy'}", "--from", _library(run), "--quiet")
+    assert answer.code == 0
+    assert run("move", "--to", "local:sets/second", "--drop", "--exact", "--json").code == 0
+    assert run("search", "red", indexed).names == ["red.png", "half.png", "blue.png"]
+
+
+def _library(run: Run) -> str:
+    return "local:" + json.loads(run("status", "--json").out)["path"]
+
+
 def test_doctor_finds_and_mends_what_is_wrong(indexed: Path, run: Run) -> None:
     assert run("doctor").out == "3 pictures looked at, 0 problems\n"
     library = Path(json.loads(run("status", "--json").out)["path"])
@@ -749,6 +762,13 @@ def test_switch_names_what_cannot_be_read_and_leaves_it_out_when_told(
     answer = run("switch", "pocket", "--leave-out")
     assert answer.code == 0
     assert "1 picture left out:" in answer.out
+
+
+def test_models_are_measured_when_asked(run: Run) -> None:
+    answer = run("models", "--bench", "palette")
+    assert answer.code == 0
+    (row,) = [line for line in answer.out.splitlines() if line.startswith("palette")]
+    assert float(row.split()[-2].replace(",", "")) > 0
 
 
 def test_models_are_listed_with_licence_and_the_default_is_marked(run: Run) -> None:

@@ -28,6 +28,7 @@ from pixseek.records import (
     Hit,
     IndexReport,
     LibraryStatus,
+    MoveReport,
     OnFetch,
     OnProgress,
     Skipped,
@@ -35,6 +36,7 @@ from pixseek.records import (
     Vector,
     Where,
 )
+from pixseek.stores.address import Address
 from pixseek.stores.filters import Filter, parse
 
 if TYPE_CHECKING:
@@ -220,6 +222,28 @@ class ImageSearchEngine:
             switch = Switch(self._library, named(model), encoder, limits(self._settings), wait_s)
             return switch.run(keep=keep, leave_out=leave_out, on_progress=on_progress)
 
+    def move_to(
+        self,
+        store: str,
+        *,
+        keep: bool = True,
+        exact: bool = False,
+        on_progress: OnProgress = lambda _: None,
+    ) -> MoveReport:
+        """Copy the library's vectors to another store, and answer from there once it is done.
+
+        Nothing is encoded again. Meanwhile others may search and index. Interrupted, the next call
+        goes on. keep: leave the vectors in the store they came from, too.
+        exact: delete what the target holds and the library has not.
+        Raises ForeignItems when there is such and `exact` is False, ModelMismatch when another
+        model made what the target holds, MoveIncomplete, LibraryLocked, and what opening raises.
+        """
+        from pixseek.moving import LibraryMove
+
+        with lock.writing(self.library, wait_s=0, role="switch"):
+            moving = LibraryMove(self._library, addressed(store), self._settings.lock_timeout_s)
+            return moving.run(keep=keep, exact=exact, on_progress=on_progress)
+
     # Searching
 
     def search_by_text(
@@ -283,7 +307,9 @@ class ImageSearchEngine:
     def status(self) -> LibraryStatus:
         """What the library holds now."""
         opened = self._library.opened()
-        known = self._library.manifest.known()
+        manifest, model = self._library.manifest, opened.stamp.model
+        kept, building = manifest.sets("kept"), manifest.sets("building")
+        known = manifest.known()
         indexed = [path for path, one in known.items() if one.item is not None]
         folders = [
             FolderStatus(
@@ -291,11 +317,11 @@ class ImageSearchEngine:
                 files=sum(is_within(path, folder) for path in indexed),
                 present=Path(folder).is_dir(),
             )
-            for folder in self._library.manifest.folders("included")
+            for folder in manifest.folders("included")
         ]
         return LibraryStatus(
             path=self.library,
-            store=opened.stamp.store,
+            store=Address.parse(opened.stamp.store).without_secrets,
             space=opened.store.space,
             items=opened.store.count(),
             files=len(indexed),
@@ -307,9 +333,14 @@ class ImageSearchEngine:
             ],
             size_bytes=_size(self.library),
             writer=lock.holder(self.library),
-            patterns=self._library.manifest.patterns(),
-            kept=[one.model for one in self._library.manifest.sets("kept")],
-            building=[one.model for one in self._library.manifest.sets("building")],
+            patterns=manifest.patterns(),
+            kept=[one.model for one in kept if one.model != model],
+            elsewhere=[
+                Address.parse(one.store).without_secrets
+                for one in [*kept, *building]
+                if one.model == model
+            ],
+            building=[one.model for one in building if one.model != model],
         )
 
     @property

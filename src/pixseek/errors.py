@@ -277,6 +277,30 @@ class StoreUnavailable(StoreError):
         self.reason = reason
 
 
+class ForeignItems(StoreError):
+    """A library was to be moved into a store that holds items of others."""
+
+    def __init__(self, store: str, items: int) -> None:
+        super().__init__(
+            f"store {store} holds items that are not the library's: {items}; expected none, as "
+            "they would be found with it. Name another collection, or have them deleted (--exact)."
+        )
+        self.store = store
+        self.items = items
+
+
+class MoveIncomplete(StoreError):
+    """After a move the target does not hold what the source does."""
+
+    def __init__(self, store: str, found: str) -> None:
+        super().__init__(
+            f"store {store} holds {found} after the move; expected what the source holds. Check "
+            "that nothing else writes to the two, and move again: what is alike is not copied anew."
+        )
+        self.store = store
+        self.found = found
+
+
 class UnsupportedFilter(StoreError):
     """A condition that a store's engine cannot express; nothing was done."""
 

@@ -13,6 +13,7 @@ from pixseek.errors import LibraryNotFound, ModelMismatch, StoreMismatch
 from pixseek.manifest import Manifest, VectorSet
 from pixseek.records import Space
 from pixseek.stores import Store, check_space, open_store
+from pixseek.stores.address import Address
 
 CREATION_S = 30.0
 """How long even a search waits while another process makes the library."""
@@ -84,8 +85,9 @@ class Library:
         stamp = self.opened().stamp
         if model not in (None, stamp.model):
             raise ModelMismatch(stamp.model, str(model))
-        if store not in (None, stamp.store):
-            raise StoreMismatch(stamp.store, str(store))
+        if store is not None and store != stamp.store:
+            shown = [Address.parse(url).without_secrets for url in (stamp.store, store)]
+            raise StoreMismatch(*shown)
 
     def opened(self) -> Opened:
         """The set that answers now, opened."""

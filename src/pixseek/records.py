@@ -173,6 +173,28 @@ class SwitchReport:
     seconds: float = 0.0
 
 
+@dataclass(slots=True)
+class MoveReport:
+    """What a move from one store to another did."""
+
+    before: str
+    """The store's URL, without secrets."""
+    after: str
+    copied: int = 0
+    """Items that the target had not, or not alike."""
+    unchanged: int = 0
+    """Items that the target had already."""
+    deleted: int = 0
+    """Items that only the target had, and has no more."""
+    extra: int = 0
+    """Items that only the target has."""
+    verified: int = 0
+    """Items that were read back and compared."""
+    answers: bool = False
+    """Whether a library answers from the target since."""
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something in a library that cannot be right."""
@@ -223,6 +245,8 @@ class LibraryStatus:
     """Rules for what is passed over in folders, in the language of .gitignore."""
     kept: list[str]
     """Models whose vectors are kept beside those that answer."""
+    elsewhere: list[str]
+    """Other stores with vectors by the model that answers: left by a move, or half filled."""
     building: list[str]
     """Models whose vectors are being made; a switch that was interrupted goes on with them."""
 

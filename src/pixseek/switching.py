@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
 from pixseek import lock
 from pixseek.encoders import Encoder
-from pixseek.errors import LibraryNotFound
+from pixseek.errors import LibraryNotFound, StoreUnavailable
 from pixseek.library import Library, Opened
 from pixseek.manifest import Entry, VectorSet
 from pixseek.records import ImageFile, Item, OnProgress, Progress, Skipped, SwitchReport
@@ -164,10 +163,14 @@ class Switch:
 def drop_left(library: Library) -> None:
     """Delete sets that no longer answer and are not kept. The writer lock must be held."""
     for stamp in library.manifest.sets("leaving"):
-        with suppress(LibraryNotFound):
+        try:
             store = open_store(stamp.store, library.folder, None)
             store.drop()
             store.close()
+        except LibraryNotFound:
+            pass
+        except StoreUnavailable:
+            continue  # a server that is down now: the next run tries again
         library.manifest.note_set(stamp, None)
 
 

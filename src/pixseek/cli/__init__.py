@@ -34,6 +34,8 @@ EXIT_CODES: dict[type[errors.PixseekError], int] = {
     errors.StoreError: 4,
     errors.InvalidStoreAddress: 2,
     errors.StoreUnavailable: 7,
+    errors.ForeignItems: 4,
+    errors.MoveIncomplete: 4,
     errors.UnsupportedFilter: 2,
     errors.InvalidVectors: 4,
     errors.InvalidMetadata: 4,

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pixseek import care, inventory, settings
+from pixseek import care, inventory, moving, settings
 from pixseek.cli import NOT_WHOLE, SKIPPED_FILES, output
 from pixseek.cli.progress import FetchBar, ProgressBar
 from pixseek.engine import ImageSearchEngine
@@ -176,6 +176,30 @@ def _restore(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _move(arguments: argparse.Namespace) -> int:
+    if arguments.source is not None and arguments.drop:
+        raise InvalidQuery("--drop was given with --from; expected one of them: it is only read.")
+    with ProgressBar(quiet=arguments.quiet) as bar:
+        if arguments.source is not None:
+            report = moving.move(
+                arguments.source, arguments.to, exact=arguments.exact, on_progress=bar.show
+            )
+        else:
+            options = settings.load({"library": arguments.library})
+            with ImageSearchEngine(options.library, create=False, options=options) as engine:
+                report = engine.move_to(
+                    arguments.to,
+                    keep=not arguments.drop,
+                    exact=arguments.exact,
+                    on_progress=bar.show,
+                )
+    if arguments.json:
+        output.print_report_json(report)
+    else:
+        output.print_move(report)
+    return 0
+
+
 def _models(arguments: argparse.Namespace) -> int:
     if arguments.action == "pull":
         return _pull(arguments)
@@ -188,9 +212,10 @@ def _models(arguments: argparse.Namespace) -> int:
         for name in arguments.bench or inventory.measurable(options):
             print(f"pixseek: measuring {output.printable(name)}", file=sys.stderr)
             inventory.measure(name, options)
-    output.print_models(
-        inventory.entries(options), inventory.runs_on(options), as_json=arguments.json
-    )
+    if arguments.json:
+        output.print_models_json(inventory.entries(options))
+    else:
+        output.print_models(inventory.entries(options), inventory.runs_on(options))
     return 0
 
 
@@ -214,6 +239,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "doctor": _doctor,
     "backup": _backup,
     "restore": _restore,
+    "move": _move,
     "models": _models,
 }
 

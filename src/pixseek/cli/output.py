@@ -24,6 +24,7 @@ from pixseek.records import (
     IndexReport,
     LibraryStatus,
     Metadata,
+    MoveReport,
     Skipped,
     SwitchReport,
 )
@@ -92,7 +93,7 @@ def print_report(report: IndexReport) -> None:
             print("    ... all of them: pixseek status --skipped")
 
 
-def print_report_json(report: IndexReport | SwitchReport | CareReport) -> None:
+def print_report_json(report: IndexReport | SwitchReport | CareReport | MoveReport) -> None:
     rows = asdict(report)
     if isinstance(report, IndexReport):
         rows["indexed"] = report.indexed
@@ -123,6 +124,21 @@ def print_switch(report: SwitchReport) -> None:
         print("  run it again when they can be read, or with --leave-out to go on without them")
 
 
+def print_move(report: MoveReport) -> None:
+    """The end of a move, with what was found in the target already."""
+    if report.answers:
+        print(f"the library answers from {report.after} now; before, from {report.before}")
+    speed = f" ({report.copied / report.seconds:,.0f} items/s)" if report.copied else ""
+    print(f"{counted(report.copied, 'item')} copied in {report.seconds:,.1f} s{speed}")
+    print(
+        f"  {report.unchanged:,} were there; {counted(report.verified, 'item')} compared at the end"
+    )
+    if report.deleted:
+        print(f"  {counted(report.deleted, 'item')} deleted that only {report.after} had")
+    if report.extra:
+        print(f"  {counted(report.extra, 'item')} more in {report.after}; to delete: --exact")
+
+
 def print_status(status: LibraryStatus, *, skipped: bool) -> None:
     print(f"library   {printable(status.path)} ({status.size_bytes / 1e6:,.1f} MB)")
     print(f"model     {status.space}")
@@ -130,6 +146,8 @@ def print_status(status: LibraryStatus, *, skipped: bool) -> None:
     print(f"pictures  {status.items:,} in {counted(status.files, 'file')}")
     for model in status.kept:
         print(f"kept      vectors by {printable(model)} (pixseek switch {printable(model)})")
+    for store in status.elsewhere:
+        print(f"also in   {store} (pixseek move --to it goes on there)")
     for model in status.building:
         print(f"building  vectors by {printable(model)}; pixseek switch goes on with it")
     for folder in status.folders:
@@ -148,11 +166,8 @@ def print_status_json(status: LibraryStatus) -> None:
     print(json.dumps(asdict(status), indent=2, default=str))
 
 
-def print_models(entries: Sequence[Entry], runs_on: str, *, as_json: bool) -> None:
+def print_models(entries: Sequence[Entry], runs_on: str) -> None:
     """The table of models, and what to make of it."""
-    if as_json:
-        print(json.dumps([_model_row(entry) for entry in entries], indent=2, default=str))
-        return
     row = "{:26}{:11}{:11}{:>5}  {:10}{:>5}{:>6}  {}"
     print(row.format("model", "family", "licence", "MB", "languages", "COCO", "img/s", "").rstrip())
     for entry in entries:
@@ -186,11 +201,13 @@ def _notes(entry: Entry) -> list[str]:
     return notes
 
 
-def _model_row(entry: Entry) -> dict[str, object]:
-    """The model's fields, and how it stands here, in one object."""
-    row = asdict(entry)
-    model: dict[str, object] = row.pop("model")
-    return model | row
+def print_models_json(entries: Sequence[Entry]) -> None:
+    """The fields of each model, and how it stands here, in one object a model."""
+    rows = []
+    for entry in entries:
+        row = asdict(entry)
+        rows.append(row.pop("model") | row)
+    print(json.dumps(rows, indent=2, default=str))
 
 
 def print_exported(done: Exported) -> None:

@@ -40,7 +40,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pixseek {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_index, _search, _status, _remove, _switch, _doctor, _backup, _restore, _models):
+    for add in (
+        *(_index, _search, _status, _remove, _switch, _move, _doctor, _backup, _restore, _models),
+    ):
         add(commands)
     return parser
 
@@ -243,6 +245,38 @@ def _restore(commands: _Commands) -> None:
         action="store_true",
         help="put the library that is there aside, under a name beside it",
     )
+
+
+def _move(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "move",
+        "move the library's vectors to another store, or copy between stores",
+        "Copy vectors and metadata from one store to another; nothing is encoded again, and what is"
+        " there already is not copied again. Without --from the library's own are copied, and it"
+        " answers from the new store once that is complete. Interrupt it at any moment: the same"
+        " command goes on.",
+    )
+    parser.add_argument("--to", required=True, metavar="URL", help="the store to fill")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="URL",
+        help="copy from this store, which is only read; no library changes",
+    )
+    _library(parser)
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="delete what the new store holds and the old one has not",
+    )
+    parser.add_argument(
+        "--drop",
+        action="store_true",
+        help="delete the library's vectors from where they were (default: they are kept)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--quiet", action="store_true", help="print no progress")
 
 
 def _models(commands: _Commands) -> None:

@@ -132,6 +132,8 @@ STORES: dict[str, Entry] = {
     "milvus+https": Entry("pixseek.stores.milvus", "MilvusStore", "milvus"),
     "pinecone": Entry("pixseek.stores.pinecone", "PineconeStore", "pinecone"),
     "langchain": Entry("pixseek.stores.langchain", "LangChainStore"),
+    "postgresql": Entry("pixseek.stores.postgresql", "PostgresStore", "postgresql"),
+    "lancedb": Entry("pixseek.stores.lancedb", "LanceStore", "lancedb"),
 }
 
 

@@ -71,8 +71,12 @@ class Address:
         place = self.place
         if self.is_remote and "@" in place:
             user, _, host = place[2:].rpartition("@")
-            place = f"//{user.partition(':')[0]}:***@{host}"
-        hidden = {k: "***" if "key" in k or "token" in k else v for k, v in self.options.items()}
+            name, colon, _ = user.partition(":")
+            place = f"//{name}{':***' if colon else ''}@{host}"
+        secret = ("key", "token", "password")
+        hidden = {
+            k: "***" if any(word in k for word in secret) else v for k, v in self.options.items()
+        }
         return str(replace(self, place=place, options=hidden))
 
     def beside(self, name: str) -> Address:
@@ -84,7 +88,7 @@ class Address:
 
     def absolute(self) -> Address:
         """The same with a relative folder or file made absolute, as a library keeps it."""
-        if self.name in ("local", "memory", "pinecone") or self.is_remote or not self.place:
+        if self.name in ("local", "memory", "pinecone") or "//" in self.place or not self.place:
             return self
         full = os.path.abspath(os.path.expanduser(unquote(self.place)))  # noqa: PTH100, PTH111
         return replace(self, place=quote(full))
