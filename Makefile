@@ -48,7 +48,7 @@ $(TORCH)/.ready: pyproject.toml tests/torch/requirements.txt
 	$(PYTHON) -m venv $(TORCH)
 	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check \
-		--only-binary torch,torchvision --requirement tests/torch/requirements.txt
+		--only-binary :all: --requirement tests/torch/requirements.txt
 	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
 	@touch $@
 

@@ -724,7 +724,35 @@ def test_move_takes_the_librarys_vectors_to_another_store(
 
 
 def _library(run: Run) -> str:
-    return "local:" + json.loads(run("status", "--json").out)["path"]
+    return f"local:{json.loads(run('status', '--json').out)['path']}"
+
+
+def test_search_by_exact_words_finds_only_pictures_that_have_them(flags: Path, run: Run) -> None:
+    run("index", flags, "--quiet")
+    assert run("search", "--words", "no such word").out == ""
+
+
+@pytest.mark.usefixtures("indexed")
+def test_label_gives_pictures_labels_of_a_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("red\nblue\n")
+    answer = run(
+        "label", "--labels", tmp_path / "labels.txt", "--top", "1", "--threshold", "0.2", "--json"
+    )
+    assert answer.code == 0
+    assert run("search", "red", "--where", '{"labels": "red"}', "-k", "1").names == ["red.png"]
+
+
+@pytest.mark.usefixtures("indexed")
+def test_caption_names_the_extra_that_it_needs(run: Run) -> None:
+    answer = run("caption", "--model", "large", "--prompt", "a photo of", "--again", "--quiet")
+    assert answer.code == 6
+    assert "pip install 'pixseek[captions]'" in answer.err
+
+
+def test_index_reads_the_text_in_pictures_when_asked(flags: Path, run: Run) -> None:
+    answer = run("index", flags, "--ocr", "--json")
+    assert answer.code == 0
+    assert json.loads(answer.out)["texts"]["described"] == 3
 
 
 def test_doctor_finds_and_mends_what_is_wrong(indexed: Path, run: Run) -> None:

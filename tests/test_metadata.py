@@ -601,7 +601,7 @@ def test_the_fields_are_these_in_this_order() -> None:
     names = (
         "path folder name extension size modified width height orientation format taken year month "
         "camera_make camera_model lens iso aperture exposure focal_length latitude longitude "
-        "altitude"
+        "altitude description title keywords text text_lines caption labels words described"
     )
     assert list(FIELDS) == names.split()
     assert {"modified", "taken"} == TIME_FIELDS

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pixseek.engine import ImageSearchEngine
     from pixseek.errors import PixseekError
     from pixseek.records import (
+        DescribeReport,
         Hit,
         ImageFile,
         IndexReport,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ImageSearchEngine": "pixseek.engine",
     "PixseekError": "pixseek.errors",
+    "DescribeReport": "pixseek.records",
     "Hit": "pixseek.records",
     "ImageFile": "pixseek.records",
     "IndexReport": "pixseek.records",
@@ -43,6 +45,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "DescribeReport",
     "Hit",
     "ImageFile",
     "ImageSearchEngine",

@@ -6,25 +6,26 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from pixseek import inventory, lock, settings, sync
 from pixseek.encoders import DEFAULT_MODEL, Encoder, load_encoder
 from pixseek.encoders.calibration import calibration
 from pixseek.encoders.catalog import MODELS
 from pixseek.errors import InvalidFilter, InvalidQuery, PixseekError
-from pixseek.files import EXTENSIONS, absolute, is_within
+from pixseek.files import EXTENSIONS, absolute
 from pixseek.given import Given, encoder_of
 from pixseek.ignoring import check_patterns
 from pixseek.library import Library
 from pixseek.manifest import VectorSet
+from pixseek.metadata.wording import words_asked
 from pixseek.opening import addressed, limits, load_model, named, open_items
 from pixseek.places import located, stored
 from pixseek.queries import ImageSource, query_vector, read_picture, unit
 from pixseek.records import (
-    FolderStatus,
+    DescribeReport,
     Hit,
     IndexReport,
     LibraryStatus,
@@ -36,17 +37,15 @@ from pixseek.records import (
     Vector,
     Where,
 )
-from pixseek.stores.address import Address
-from pixseek.stores.filters import Filter, parse
+from pixseek.stores.filters import Filter, has_all, parse
+from pixseek.sync import Source
 
 if TYPE_CHECKING:
     from typing import Self
 
     from pixseek.collection import LibraryItems
-    from pixseek.files import Found
     from pixseek.indexing import Indexer
-
-Source: TypeAlias = "str | os.PathLike[str]"
+    from pixseek.words import Describer
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -154,14 +153,14 @@ class ImageSearchEngine:
             report = IndexReport()
             manifest = self._library.manifest
             self._add_patterns(exclude, include)
-            found = self._look(images, report)
+            found = sync.look(manifest, images, report)
             changes = sync.changes(manifest, found)
             if changes or sync.unsettled(manifest, found):
                 wait_s = self._settings.lock_timeout_s
                 with lock.writing(self.library, wait_s=wait_s, on_wait=on_wait) as waited:
                     if waited:  # what was found is out of date: another process has been writing
                         report = IndexReport()
-                        found = self._look(images, report)
+                        found = sync.look(manifest, images, report)
                     if images is not None:
                         for folder in found.folders:
                             manifest.include(folder)
@@ -182,7 +181,7 @@ class ImageSearchEngine:
         """
         if where is not None and not where:
             raise InvalidFilter(where, "an empty filter would remove everything; name the folders")
-        leaving = [absolute(path) for path in _listed(paths)]
+        leaving = [absolute(path) for path in sync.listed(paths)]
         with self._writing, lock.writing(self.library, wait_s=self._settings.lock_timeout_s):
             if where is not None:
                 items = self._library.opened().store.ids(self._filter(where))
@@ -244,6 +243,60 @@ class ImageSearchEngine:
             moving = LibraryMove(self._library, addressed(store), self._settings.lock_timeout_s)
             return moving.run(keep=keep, exact=exact, on_progress=on_progress)
 
+    # Describing
+
+    def read_texts(
+        self, *, again: bool = False, on_progress: OnProgress = lambda _: None
+    ) -> DescribeReport:
+        """Read the text in every picture that it was not looked for in (fields `text`, ...).
+
+        again: also where it was. Interrupted, it keeps what is done, and the next call goes on.
+        Raises MissingExtra without the extra `ocr`, LibraryLocked as `index_images` does.
+        """
+        from pixseek.words import describers
+
+        return self._describe(describers("text").load(self._options), again, on_progress)
+
+    def caption_images(
+        self,
+        *,
+        model: str | None = None,
+        prompt: str | None = None,
+        again: bool = False,
+        on_progress: OnProgress = lambda _: None,
+    ) -> DescribeReport:
+        """Say in a sentence what every picture shows that has no caption yet (field `caption`).
+
+        model: a name of the captioning models or a folder with one; prompt: how captions begin.
+        again: also those that were captioned, by this model or another. Interrupted: see
+        `read_texts`. Raises MissingExtra without the extra `captions`, ModelUnavailable.
+        """
+        from pixseek.words import describers
+
+        describer = describers("caption").load(self._options, model=model, prompt=prompt)
+        return self._describe(describer, again, on_progress)
+
+    def label_images(
+        self,
+        labels: Source | Iterable[str] | None = None,
+        *,
+        top: int = 5,
+        threshold: float = 0.1,
+        on_progress: OnProgress = lambda _: None,
+    ) -> DescribeReport:
+        """Give every picture the labels that it fits, in place of those it had (field `labels`).
+
+        labels: a file, one a line, or the labels; None takes the built-in list. top: at most so
+        many a picture. threshold: least share of a label, 0 to 1; all labels together have 1.
+        No picture is read: the model compares its vectors. Raises InvalidQuery, MissingPath.
+        """
+        from pixseek.describing import label
+        from pixseek.words.labels import Choice
+
+        named = sync.listed(labels)[0] if isinstance(labels, str | os.PathLike) else labels
+        choice = Choice(top, threshold)
+        return label(self._library, named, choice, self._exclusively, on_progress)
+
     # Searching
 
     def search_by_text(
@@ -280,10 +333,13 @@ class ImageSearchEngine:
         where: Where | None = None,
         min_score: float | None = None,
         offset: int = 0,
+        words: str | None = None,
     ) -> list[Hit]:
         """The k nearest pictures to a text, an image, or both together, nearest first.
 
         image: a path, a file's bytes or a Pillow image; it need not be in the library.
+        words: only pictures with all of these words in them or in what is said of them
+            (docs/words.md); alone, they are the text as well.
         vector: by the library's model, of any length above 0, in place of text and image.
         where: only pictures whose metadata passes (docs/filters.md). min_score: -1 to 1.
         offset: hits to pass over, for the next page. An empty library gives [].
@@ -293,8 +349,12 @@ class ImageSearchEngine:
         if k < 1 or offset < 0:
             raise InvalidQuery(f"k is {k} and offset {offset}; expected at least 1 and 0.")
         if image is None and vector is None and not (text and text.strip()):
+            text = words
+        if image is None and vector is None and not (text and text.strip()):
             raise InvalidQuery("the query is empty; expected words, an image, or both.")
         node = self._filter(where)
+        if words is not None:
+            node = has_all("words", words_asked(words), node)
         while True:
             opened = self._library.opened()
             query = query_vector(opened, text, image) if vector is None else unit(vector)
@@ -306,42 +366,7 @@ class ImageSearchEngine:
 
     def status(self) -> LibraryStatus:
         """What the library holds now."""
-        opened = self._library.opened()
-        manifest, model = self._library.manifest, opened.stamp.model
-        kept, building = manifest.sets("kept"), manifest.sets("building")
-        known = manifest.known()
-        indexed = [path for path, one in known.items() if one.item is not None]
-        folders = [
-            FolderStatus(
-                path=Path(folder),
-                files=sum(is_within(path, folder) for path in indexed),
-                present=Path(folder).is_dir(),
-            )
-            for folder in manifest.folders("included")
-        ]
-        return LibraryStatus(
-            path=self.library,
-            store=Address.parse(opened.stamp.store).without_secrets,
-            space=opened.store.space,
-            items=opened.store.count(),
-            files=len(indexed),
-            folders=folders,
-            skipped=[
-                Skipped(Path(path), one.skipped)
-                for path, one in sorted(known.items())
-                if one.skipped is not None
-            ],
-            size_bytes=_size(self.library),
-            writer=lock.holder(self.library),
-            patterns=manifest.patterns(),
-            kept=[one.model for one in kept if one.model != model],
-            elsewhere=[
-                Address.parse(one.store).without_secrets
-                for one in [*kept, *building]
-                if one.model == model
-            ],
-            building=[one.model for one in building if one.model != model],
-        )
+        return self._library.status()
 
     @property
     def items(self) -> LibraryItems:
@@ -350,7 +375,7 @@ class ImageSearchEngine:
 
         return LibraryItems(
             self._library,
-            writing=lambda: lock.writing(self.library, wait_s=self._settings.lock_timeout_s),
+            writing=self._exclusively,
             index=self.index_images,
             remove=self.remove,
             search=self.search,
@@ -394,11 +419,6 @@ class ImageSearchEngine:
             with lock.writing(self.library, wait_s=wait_s):
                 self._library.manifest.add_patterns([*exclude, *(f"!{one}" for one in include)])
 
-    def _look(self, images: Source | Iterable[Source] | None, report: IndexReport) -> Found:
-        paths = None if images is None else _listed(images)
-        alone = isinstance(images, str | os.PathLike)
-        return sync.look(self._library.manifest, paths, report, alone=alone)
-
     def _indexer(self) -> Indexer:
         # Here and in `_image`: a text search, which should answer at once, needs neither.
         from pixseek.indexing import Indexer
@@ -406,6 +426,19 @@ class ImageSearchEngine:
         opened = self._library.opened()
         manifest = self._library.manifest
         return Indexer(lambda: opened.encoder, opened.store, manifest, limits(self._settings))
+
+    def _describe(
+        self, describer: Describer, again: bool, on_progress: OnProgress
+    ) -> DescribeReport:
+        from pixseek.describing import Description
+
+        description = Description(
+            self._library, describer, limits(self._settings), self._exclusively
+        )
+        return description.run(again=again, on_progress=on_progress)
+
+    def _exclusively(self) -> AbstractContextManager[object]:
+        return lock.writing(self.library, wait_s=self._settings.lock_timeout_s)
 
     def _filter(self, where: Where | None) -> Filter | None:
         """The filter as the store understands it: paths in their stored form."""
@@ -415,19 +448,3 @@ class ImageSearchEngine:
         node = stored(node, self._library.base)
         self._library.opened().store.check_filter(node)
         return node
-
-
-def _size(folder: Path) -> int:
-    """Bytes of the files in a folder; they may come and go while it is looked at."""
-    total = 0
-    for file in folder.iterdir():
-        with suppress(FileNotFoundError):
-            total += file.stat().st_size
-    return total
-
-
-def _listed(paths: Source | Iterable[Source]) -> list[Path]:
-    """One path or many → many, with ~ expanded where there is such a user (Path raises)."""
-    if isinstance(paths, str | os.PathLike):
-        paths = [paths]
-    return [Path(os.path.expanduser(path)) for path in paths]  # noqa: PTH111

@@ -10,8 +10,9 @@ from pathlib import Path
 from pixseek import lock
 from pixseek.encoders import Encoder
 from pixseek.errors import LibraryNotFound, ModelMismatch, StoreMismatch
+from pixseek.files import is_within
 from pixseek.manifest import Manifest, VectorSet
-from pixseek.records import Space
+from pixseek.records import FolderStatus, LibraryStatus, Skipped, Space
 from pixseek.stores import Store, check_space, open_store
 from pixseek.stores.address import Address
 
@@ -109,6 +110,45 @@ class Library:
                 self._left.append(self._opened)
                 self._opened = new
 
+    def status(self) -> LibraryStatus:
+        """What the library holds now."""
+        opened = self.opened()
+        model = opened.stamp.model
+        kept, building = self.manifest.sets("kept"), self.manifest.sets("building")
+        known = self.manifest.known()
+        indexed = [path for path, one in known.items() if one.item is not None]
+        folders = [
+            FolderStatus(
+                path=Path(folder),
+                files=sum(is_within(path, folder) for path in indexed),
+                present=Path(folder).is_dir(),
+            )
+            for folder in self.manifest.folders("included")
+        ]
+        return LibraryStatus(
+            path=self.folder,
+            store=Address.parse(opened.stamp.store).without_secrets,
+            space=opened.store.space,
+            items=opened.store.count(),
+            files=len(indexed),
+            folders=folders,
+            skipped=[
+                Skipped(Path(path), one.skipped)
+                for path, one in sorted(known.items())
+                if one.skipped is not None
+            ],
+            size_bytes=_size(self.folder),
+            writer=lock.holder(self.folder),
+            patterns=self.manifest.patterns(),
+            kept=[one.model for one in kept if one.model != model],
+            elsewhere=[
+                Address.parse(one.store).without_secrets
+                for one in [*kept, *building]
+                if one.model == model
+            ],
+            building=[one.model for one in building if one.model != model],
+        )
+
     def close(self) -> None:
         for one in (self._opened, *self._left):
             one.store.close()
@@ -142,3 +182,12 @@ class Library:
             self.manifest.forget_items()
             store = self._open_store(stamp.store, self.folder, encoder.space)
             return Opened(stamp, store, self._load, encoder)
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder; they may come and go while it is looked at."""
+    total = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total

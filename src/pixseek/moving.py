@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -24,6 +21,7 @@ from pixseek.records import Item, MoveReport, OnProgress, Progress, Space
 from pixseek.stores import Store, check_space, open_store
 from pixseek.stores.address import Address
 from pixseek.switching import drop_left
+from pixseek.workers import batches
 
 AT_ONCE = 1000
 """Items read and written together: a few megabytes of vectors."""
@@ -43,7 +41,7 @@ def copy(source: Store, target: Store, report: MoveReport, *, on_progress: OnPro
     ids = list(source.ids())
     progress = Progress(total=len(ids))
     on_progress(progress)
-    for batch in _batches(ids, AT_ONCE):
+    for batch in batches(ids, AT_ONCE):
         known = {item.id: item for item in target.fetch(id for id in batch if id in there)}
         items = source.fetch(batch)
         missing = [one for one in items if one.id not in known or not same(one, known[one.id])]
@@ -191,12 +189,3 @@ def _open_target(url: str, folder: Path, space: Space) -> Store:
 
 def _kinds(item: Item) -> list[tuple[str, type]]:
     return sorted((field, type(value)) for field, value in item.metadata.items())
-
-
-_T = TypeVar("_T")
-
-
-def _batches(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    remaining = iter(values)
-    while batch := list(islice(remaining, size)):
-        yield batch

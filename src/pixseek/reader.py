@@ -57,6 +57,10 @@ class Picture:
     height: int
     format: str
     exif: Image.Exif
+    xmp: bytes
+    """The file's XMP packet; empty where it has none."""
+    iptc: bytes
+    """A JPEG's IPTC data sets; empty where it has none."""
 
 
 class MemoryBudget:
@@ -193,6 +197,7 @@ def _is_jpeg(image: Image.Image) -> bool:
 
 def _decode(image: Image.Image, input_size: int) -> Picture:
     exif = image.getexif()
+    xmp, iptc = _beside_pixels(image)
     width, height = image.size
     kept = _kept_size(image.size, input_size)
     if _is_jpeg(image) and kept != image.size:
@@ -207,7 +212,18 @@ def _decode(image: Image.Image, input_size: int) -> Picture:
     turned = _turned(small, turn)
     if turn in _SIDEWAYS:
         width, height = height, width
-    return Picture(turned, width, height, image.format or "", exif)
+    return Picture(turned, width, height, image.format or "", exif, xmp, iptc)
+
+
+_IPTC = 0x0404  # Photoshop's number for it
+
+
+def _beside_pixels(image: Image.Image) -> tuple[bytes, bytes]:
+    """(XMP, IPTC) as Pillow has found them."""
+    photoshop = image.info.get("photoshop")
+    iptc = photoshop.get(_IPTC) if isinstance(photoshop, dict) else None
+    xmp = image.info.get("xmp")
+    return xmp if isinstance(xmp, bytes) else b"", iptc if isinstance(iptc, bytes) else b""
 
 
 def _turned(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:

@@ -218,6 +218,21 @@ class CareReport:
         return all(problem.repaired for problem in self.problems)
 
 
+@dataclass(slots=True)
+class DescribeReport:
+    """What a run that looked for words did; every picture it looked at is counted once."""
+
+    described: int = 0
+    """Pictures that were looked at now."""
+    found: int = 0
+    """Those of them that there was something to say of."""
+    known: int = 0
+    """Pictures that had been looked at before."""
+    skipped: list[Skipped] = field(default_factory=list["Skipped"])
+    """Pictures that cannot be read now, by one of their files each."""
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class FolderStatus:
     """One folder of a library."""

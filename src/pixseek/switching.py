@@ -9,10 +9,8 @@ interrupted switch has made is found again by the next one.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
 from pixseek import lock
 from pixseek.encoders import Encoder
@@ -21,7 +19,7 @@ from pixseek.library import Library, Opened
 from pixseek.manifest import Entry, VectorSet
 from pixseek.records import ImageFile, Item, OnProgress, Progress, Skipped, SwitchReport
 from pixseek.stores import open_store, set_url
-from pixseek.workers import Limits, Outcome, Workers
+from pixseek.workers import Limits, Outcome, Workers, batches
 
 ITEMS_AT_ONCE = 10_000
 """Items whose files are looked up together."""
@@ -102,13 +100,13 @@ class Switch:
         missing, there = self._missing(), self._new.store.count()
         progress = Progress(total=len(missing) + there, done=there)
         on_progress(progress)
-        for items in _batches(missing, ITEMS_AT_ONCE):
+        for items in batches(missing, ITEMS_AT_ONCE):
             waiting = self._manifest.files_of(items)
             self._unreadable.update((item, _NO_FILE) for item in items if not waiting[item])
             # An item may have several files: one that fails is tried by its next.
             while turn := {files.pop(0): item for item, files in waiting.items() if files}:
                 workers = Workers(lambda: self._encoder, self._limits, frozenset())
-                for outcomes in _batches(
+                for outcomes in batches(
                     chain.from_iterable(workers.run(map(_file, turn))), AT_ONCE
                 ):
                     done = self._store(outcomes, {entry.path: turn[entry] for entry in turn})
@@ -154,7 +152,7 @@ class Switch:
         old, new = self._old.store, self._new.store
         items = set(old.ids())
         new.delete([item for item in new.ids() if item not in items])
-        for batch in _batches(items, ITEMS_AT_ONCE):
+        for batch in batches(items, ITEMS_AT_ONCE):
             said = {one.id: one.metadata for one in new.fetch(batch)}
             saying = {one.id: one.metadata for one in old.fetch(said)}
             new.update_metadata({i: now for i, now in saying.items() if now != said[i]})
@@ -176,12 +174,3 @@ def drop_left(library: Library) -> None:
 
 def _file(entry: Entry) -> ImageFile:
     return ImageFile(entry.path, entry.size, entry.modified_ns)
-
-
-_T = TypeVar("_T")
-
-
-def _batches(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    remaining = iter(values)
-    while batch := list(islice(remaining, size)):
-        yield batch

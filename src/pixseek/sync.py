@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 from pixseek.errors import InvalidQuery, MissingPath
 from pixseek.files import (
@@ -20,17 +21,27 @@ from pixseek.files import (
 from pixseek.manifest import Manifest
 from pixseek.records import IndexReport, Skipped
 
+Source: TypeAlias = "str | os.PathLike[str]"
+
+
+def listed(paths: Source | Iterable[Source]) -> list[Path]:
+    """One path or many → many, with ~ expanded where there is such a user (Path raises)."""
+    if isinstance(paths, str | os.PathLike):
+        paths = [paths]
+    return [Path(os.path.expanduser(path)) for path in paths]  # noqa: PTH111
+
 
 def look(
-    manifest: Manifest, paths: Iterable[Path] | None, report: IndexReport, *, alone: bool
+    manifest: Manifest, images: Source | Iterable[Source] | None, report: IndexReport
 ) -> Found:
     """What the disk has of the paths asked for; what is not there goes into the report.
 
-    paths: None stands for everything in the library. alone: whether one path was named, and its
-    absence is an error: MissingPath.
+    images: None stands for everything in the library.
+    Raises MissingPath when the one path that was named is not there.
     """
+    alone = isinstance(images, str | os.PathLike)
     included = manifest.folders("included")
-    wanted = everything(manifest) if paths is None else paths
+    wanted = everything(manifest) if images is None else listed(images)
     found = find(wanted, manifest.folders("excluded"), manifest.patterns())
     known = manifest.find(found.absent)
     for path in found.absent:

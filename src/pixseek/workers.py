@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from blake3 import blake3
 
@@ -19,6 +20,9 @@ from pixseek.errors import UnreadableImage
 from pixseek.metadata import content_fields
 from pixseek.reader import MemoryBudget, Picture, read
 from pixseek.records import ImageFile, Metadata, Vector
+
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 
 FILES_PER_TASK = 4
 """Files that a worker takes at once; they are encoded as one batch."""
@@ -70,20 +74,8 @@ class Workers:
 
     def run(self, files: Iterable[ImageFile]) -> Iterator[list[Outcome]]:
         """Every file's outcome, a few at a time, in the order they finish; few are in flight."""
-        tasks = _tasks(Outcome(file) for file in files)
-        with ThreadPoolExecutor(self._limits.workers, "pixseek-worker") as pool:
-            waiting: set[Future[list[Outcome]]] = set()
-            try:
-                while True:
-                    room = 2 * self._limits.workers - len(waiting)
-                    waiting |= {pool.submit(self._work, task) for task in islice(tasks, room)}
-                    if not waiting:
-                        return
-                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        yield future.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+        tasks = batches((Outcome(file) for file in files), FILES_PER_TASK)
+        return overlapped(self._work, tasks, self._limits.workers)
 
     def _work(self, task: list[Outcome]) -> list[Outcome]:
         """Read, decode and encode a few files; runs on a worker's thread."""
@@ -97,7 +89,12 @@ class Workers:
             if picture is None:
                 continue
             outcome.content = content_fields(
-                picture.width, picture.height, picture.format, picture.exif
+                picture.width,
+                picture.height,
+                picture.format,
+                picture.exif,
+                xmp=picture.xmp,
+                iptc=picture.iptc,
             )
             pictures.append((outcome, picture))
             if sum(p.image.width * p.image.height for _, p in pictures) > PIXELS_AT_ONCE:
@@ -149,6 +146,27 @@ def item_id(content: bytes) -> str:
     return blake3(content).hexdigest(length=16)
 
 
-def _tasks(outcomes: Iterator[Outcome]) -> Iterator[list[Outcome]]:
-    while task := list(islice(outcomes, FILES_PER_TASK)):
-        yield task
+def overlapped(
+    work: Callable[[_Task], _Result], tasks: Iterator[_Task], workers: int
+) -> Iterator[_Result]:
+    """What becomes of each task, in the order they finish; few are in flight at once."""
+    with ThreadPoolExecutor(workers, "pixseek-worker") as pool:
+        waiting: set[Future[_Result]] = set()
+        try:
+            while True:
+                room = 2 * workers - len(waiting)
+                waiting |= {pool.submit(work, task) for task in islice(tasks, room)}
+                if not waiting:
+                    return
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def batches(values: Iterable[_Task], size: int) -> Iterator[list[_Task]]:
+    """The values in lists of `size`; the last may be shorter."""
+    remaining = iter(values)
+    while batch := list(islice(remaining, size)):
+        yield batch

@@ -21,7 +21,9 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("--model", type=Path, default=MODEL)
     measure.add_argument("--kinds", type=Path, help="labels that `kinds` wrote")
     measure.add_argument("--out", type=Path, default=RESULTS)
-    for command in (build, kinds, measure):
+    scale = commands.add_parser("temperature", help="the scale of scores for a softmax over texts")
+    scale.add_argument("--model", type=Path, default=MODEL)
+    for command in (build, kinds, measure, scale):
         command.add_argument("--data", type=Path, required=True, help="captions.tsv and pictures")
     return root
 
@@ -38,6 +40,10 @@ def main() -> None:
         from .kinds import write_kinds
 
         write_kinds(chosen.data, chosen.out)
+    elif chosen.command == "temperature":
+        from .temperature import temperature
+
+        print(json.dumps(temperature(chosen.model, chosen.data), indent=2))
     else:
         from .measure import measure
 

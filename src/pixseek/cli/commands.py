@@ -15,7 +15,7 @@ from pixseek.cli import NOT_WHOLE, SKIPPED_FILES, output
 from pixseek.cli.progress import FetchBar, ProgressBar
 from pixseek.engine import ImageSearchEngine
 from pixseek.errors import InvalidFilter, InvalidQuery, LibraryLocked, MissingPath
-from pixseek.records import IndexReport, Where
+from pixseek.records import DescribeReport, IndexReport, Where
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -51,11 +51,18 @@ def _index(arguments: argparse.Namespace) -> int:
             exclude=arguments.exclude,
             include=arguments.include,
         )
+        texts = None
+        if arguments.ocr:
+            with ProgressBar(quiet=arguments.quiet) as bar:
+                texts = engine.read_texts(on_progress=bar.show)
     if arguments.json:
-        output.print_report_json(report)
+        output.print_report_json(report, texts)
     else:
         output.print_report(report)
-    return SKIPPED_FILES if arguments.strict and report.skipped else 0
+        if texts is not None:
+            output.print_described(texts, "text")
+    skipped = report.skipped or (texts is not None and texts.skipped)
+    return SKIPPED_FILES if arguments.strict and skipped else 0
 
 
 def _search(arguments: argparse.Namespace) -> int:
@@ -81,6 +88,7 @@ def _search(arguments: argparse.Namespace) -> int:
         hits = engine.search(
             query,
             image=arguments.like,
+            words=arguments.words,
             k=arguments.count,
             where=where,
             min_score=arguments.min_score,
@@ -147,6 +155,49 @@ def _switch(arguments: argparse.Namespace) -> int:
     else:
         output.print_switch(report)
     return 0 if report.switched else SKIPPED_FILES
+
+
+def _caption(arguments: argparse.Namespace) -> int:
+    def caption(engine: ImageSearchEngine, bar: ProgressBar) -> DescribeReport:
+        return engine.caption_images(
+            model=arguments.model,
+            prompt=arguments.prompt,
+            again=arguments.again,
+            on_progress=bar.show,
+        )
+
+    return _described(arguments, "a caption", caption)
+
+
+def _label(arguments: argparse.Namespace) -> int:
+    def label(engine: ImageSearchEngine, bar: ProgressBar) -> DescribeReport:
+        return engine.label_images(
+            arguments.labels,
+            top=arguments.top,
+            threshold=arguments.threshold,
+            on_progress=bar.show,
+        )
+
+    return _described(arguments, "a label", label)
+
+
+def _described(
+    arguments: argparse.Namespace,
+    what: str,
+    describe: Callable[[ImageSearchEngine, ProgressBar], DescribeReport],
+) -> int:
+    options = settings.load({"library": arguments.library})
+    _let_the_reader_judge()
+    with (
+        ImageSearchEngine(options.library, create=False, options=options) as engine,
+        ProgressBar(quiet=arguments.quiet) as bar,
+    ):
+        report = describe(engine, bar)
+    if arguments.json:
+        output.print_report_json(report)
+    else:
+        output.print_described(report, what)
+    return 0
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -236,6 +287,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "status": _status,
     "remove": _remove,
     "switch": _switch,
+    "caption": _caption,
+    "label": _label,
     "doctor": _doctor,
     "backup": _backup,
     "restore": _restore,
@@ -258,9 +311,14 @@ def _say_what_is_better(engine: ImageSearchEngine, options: settings.Settings) -
 
 
 def _query_and_folders(arguments: argparse.Namespace) -> tuple[str | None, list[Path]]:
-    """With --like and no query, what stands where the query would is a folder."""
+    """With --like or --words and no query, what stands where the query would is a folder."""
     query, folders = arguments.query, list(arguments.folders)
-    if arguments.like and query and not folders and (os.sep in query or _is_folder(query)):
+    if (
+        (arguments.like or arguments.words)
+        and query
+        and not folders
+        and (os.sep in query or _is_folder(query))
+    ):
         query, folders = None, [query]
     for folder in folders:
         if not _is_folder(folder):

@@ -19,6 +19,7 @@ from pixseek.inventory import Entry
 from pixseek.records import (
     TIME_FIELDS,
     CareReport,
+    DescribeReport,
     Exported,
     Hit,
     IndexReport,
@@ -93,11 +94,31 @@ def print_report(report: IndexReport) -> None:
             print("    ... all of them: pixseek status --skipped")
 
 
-def print_report_json(report: IndexReport | SwitchReport | CareReport | MoveReport) -> None:
+def print_report_json(
+    report: IndexReport | SwitchReport | CareReport | MoveReport | DescribeReport,
+    texts: DescribeReport | None = None,
+) -> None:
+    """texts: what reading texts did after an indexing run."""
     rows = asdict(report)
     if isinstance(report, IndexReport):
         rows["indexed"] = report.indexed
+    if texts is not None:
+        rows["texts"] = asdict(texts)
     print(json.dumps(rows, indent=2, default=str))
+
+
+def print_described(report: DescribeReport, what: str) -> None:
+    """The end of a run that looked for words; what: what it gave to pictures."""
+    speed = f" ({report.described / report.seconds:,.1f} images/s)" if report.described else ""
+    looked = counted(report.described, "picture")
+    print(f"{looked} looked at in {report.seconds:,.1f} s{speed}: {report.found:,} with {what}")
+    if report.known:
+        print(f"  {counted(report.known, 'picture')} looked at before")
+    if report.skipped:
+        print(f"  {counted(len(report.skipped), 'picture')} that cannot be read now:")
+        _print_skipped(report.skipped[:SKIPPED_SHOWN])
+        if len(report.skipped) > SKIPPED_SHOWN:
+            print("    ... all of them with --json")
 
 
 def print_care(report: CareReport) -> None:
@@ -168,7 +189,7 @@ def print_status_json(status: LibraryStatus) -> None:
 
 def print_models(entries: Sequence[Entry], runs_on: str) -> None:
     """The table of models, and what to make of it."""
-    row = "{:26}{:11}{:11}{:>5}  {:10}{:>5}{:>6}  {}"
+    row = "{:26}{:10}{:11}{:>5}  {:10}{:>5} {:>7}  {}"
     print(row.format("model", "family", "licence", "MB", "languages", "COCO", "img/s", "").rstrip())
     for entry in entries:
         model, speed, quality = entry.model, entry.speed, entry.model.quality.coco_r1

@@ -40,9 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pixseek {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (
-        *(_index, _search, _status, _remove, _switch, _move, _doctor, _backup, _restore, _models),
-    ):
+    for add in _ADDED:
         add(commands)
     return parser
 
@@ -105,6 +103,9 @@ def _index(commands: _Commands) -> None:
         help="take what fits all the same; the last rule that fits decides",
     )
     parser.add_argument(
+        "--ocr", action="store_true", help="then read the text in pictures (extra: ocr)"
+    )
+    parser.add_argument(
         "--strict", action="store_true", help="exit with 1 when any file was skipped"
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -123,6 +124,12 @@ def _search(commands: _Commands) -> None:
     parser.add_argument("query", nargs="?", metavar="QUERY", help="what to look for, in quotes")
     parser.add_argument("folders", nargs="*", metavar="FOLDER", help="look only in these")
     parser.add_argument("--like", metavar="IMAGE", help="find pictures like this one")
+    parser.add_argument(
+        "--words",
+        metavar="WORDS",
+        help="only pictures that have all of these words, exactly: read in them, or in their"
+        " captions, labels, titles and keywords",
+    )
     _library(parser)
     parser.add_argument(
         "-k", "--count", type=int, default=10, metavar="N", help="hits to show (default: 10)"
@@ -343,3 +350,60 @@ def _export(commands: _Commands) -> None:
         help="weights of 8 bits: a quarter of the size, two to three times as fast on most"
         " processors, a little less exact",
     )
+
+
+def _caption(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "caption",
+        "say in a sentence what each picture shows",
+        "Caption the pictures that have no caption yet, so that their words can be searched."
+        " Interrupt it at any moment: the next run goes on. Needs the extra captions.",
+    )
+    _library(parser)
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="blip-base, blip-large, or a folder with such a model (default: blip-base)",
+    )
+    parser.add_argument("--prompt", metavar="TEXT", help="how captions begin")
+    parser.add_argument(
+        "--again", action="store_true", help="caption pictures that have a caption, too"
+    )
+    _run(parser)
+
+
+def _label(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "label",
+        "give pictures labels that can be filtered by",
+        "Choose for each picture the labels that fit it, by the library's own model and without"
+        " reading pictures again. Labels given before are replaced.",
+    )
+    _library(parser)
+    parser.add_argument(
+        "--labels", metavar="FILE", help="labels to choose from, one a line (default: 500 of ours)"
+    )
+    parser.add_argument(
+        "--top", type=int, default=5, metavar="N", help="labels a picture, at most (default: 5)"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.1,
+        metavar="P",
+        help="least share of a label; all together have 1 (default: 0.1)",
+    )
+    _run(parser)
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--quiet", action="store_true", help="print no progress")
+
+
+_ADDED = (
+    *(_index, _search, _caption, _label, _status, _remove, _switch),
+    *(_move, _doctor, _backup, _restore, _models),
+)

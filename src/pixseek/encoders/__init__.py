@@ -7,6 +7,7 @@ Strangers add theirs under the entry point group `pixseek.encoders`, each naming
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -64,13 +65,16 @@ RUNTIMES: dict[str, Runtime] = {
     "pocket": Runtime("pixseek.encoders.pocket"),
     "palette": Runtime("pixseek.encoders.palette"),
     "onnx": Runtime("pixseek.encoders.onnx"),
-    "open_clip": Runtime("pixseek.encoders.torch_runtime", "open_clip"),
-    "transformers": Runtime("pixseek.encoders.torch_runtime", "transformers"),
+    "open_clip": Runtime("pixseek.encoders.open_clip", "open_clip"),
+    "transformers": Runtime("pixseek.encoders.transformers", "transformers"),
     "langchain": Runtime("pixseek.encoders.langchain"),
 }
 
 NAMED_BY_SOURCE = ("onnx", "open_clip", "transformers", "langchain")
 """Runtimes whose models can be named `RUNTIME:SOURCE`."""
+
+_CHECKPOINT = re.compile(r"(?P<model>[\w.-]+)/(?P<file>.+\.(safetensors|pt|pth|bin))")
+"""`MODEL/FILE`: a checkpoint of an architecture of open_clip, on this machine."""
 
 DEFAULT_MODEL = "pocket"
 
@@ -94,26 +98,49 @@ def resolve(name: str) -> Model | None:
 
     A source on the hub may be followed by @REVISION, and the source or folder of an ONNX model by
     #VARIANT, the ending of its files (int8, fp16).
-    A folder holds an ONNX model in one of the two layouts of the hub, or else a transformers model.
+    A folder holds an ONNX model in one of the two layouts of the hub, a model of open_clip, or else
+    one of transformers. A path in the source of a torch model (see `_located`) becomes a whole one.
     Returns None for names that only a stranger's entry point may know.
     """
     if name in MODELS:
         return MODELS[name]
     runtime, _, source = name.partition(":")
     if runtime in NAMED_BY_SOURCE and source:
+        located = _located(runtime, source)
+        if located is not None:
+            return _unknown(f"{runtime}:{located}", runtime, located)
         source, _, variant = source.partition("#")
         source, _, revision = source.partition("@")
         model = _unknown(name, runtime, source)
         return replace(model, revision=revision or model.revision, variant=variant)
-    whole = os.path.abspath(os.path.expanduser(name))  # noqa: PTH100, PTH111  keeps symlinks
+    whole = _whole(name)
     for folder, variant in ((whole, ""), whole.rpartition("#")[::2]):
         if folder and Path(folder).is_dir() and (os.sep in name or name.startswith((".", "~"))):
             if any(Path(folder).glob("**/*.onnx")):
                 return replace(_unknown(whole, "onnx", folder), variant=variant)
-            if (Path(folder) / "open_clip_config.json").is_file():
-                return _unknown(whole, "open_clip", f"local-dir:{folder}")
-            return _unknown(whole, "transformers", folder)
+            own = (Path(folder) / "open_clip_config.json").is_file()
+            return _unknown(whole, "open_clip" if own else "transformers", folder)
     return None
+
+
+def _located(runtime: str, source: str) -> str | None:
+    """The source of a torch model that is a path, or ends with one, with the whole path.
+
+    A folder begins with `/`, `.` or `~`, or comes after `local-dir:`; `MODEL/FILE` of open_clip
+    ends as checkpoints do. None for what is not on this machine.
+    """
+    if runtime == "onnx":
+        return None
+    checkpoint = _CHECKPOINT.fullmatch(source)
+    if runtime == "open_clip" and checkpoint:
+        return f"{checkpoint['model']}/{_whole(checkpoint['file'])}"
+    place = source.removeprefix("local-dir:")
+    is_path = place != source or place.startswith((".", "~")) or os.path.isabs(place)  # noqa: PTH117
+    return _whole(place) if is_path else None
+
+
+def _whole(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  keeps symlinks
 
 
 def _unknown(name: str, runtime: str, source: str) -> Model:

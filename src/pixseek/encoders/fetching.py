@@ -87,6 +87,7 @@ def fetch(model: Model, options: Options, *, upgrade: bool = False) -> Path:
     it stays at its commit; `upgrade` asks which commit its revision is at now.
     Raises ModelNotFetched, for each reason in its own words.
     """
+    model = replace(model, source=model.source.removeprefix("hf-hub:"))  # as open_clip has it
     folder = hub.kept_in(model, options)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -99,24 +99,30 @@ def _counts(path: str) -> bool:
 
 
 def _hashed(folder: Path) -> dict[str, str]:
-    """path → sha256 of the files that count; what was hashed is remembered in the user's cache."""
+    """path → sha256 of the files that count."""
+    paths = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*")}
+    return hashes({path: file for path, file in paths.items() if _counts(path) and file.is_file()})
+
+
+def hashes(files: Mapping[str, Path]) -> dict[str, str]:
+    """name → sha256; what was hashed is remembered in the user's cache.
+
+    Raises ModelUnavailable when a file cannot be read.
+    """
     memory = cache() / "hashes.json"
     remembered = read_json(memory)
     known = len(remembered)
     found: dict[str, str] = {}
-    try:
-        for file in sorted(folder.rglob("*")):
-            path = file.relative_to(folder).as_posix()
-            if not _counts(path) or not file.is_file():
-                continue
+    for name, file in files.items():
+        try:
             stat = file.stat()
             key = f"{stat.st_size} {stat.st_mtime_ns} {file.resolve()}"
             if not isinstance(remembered.get(key), str):
                 with file.open("rb") as content:
                     remembered[key] = file_digest(content, "sha256").hexdigest()
-            found[path] = str(remembered[key])
-    except OSError as error:
-        raise ModelUnavailable(str(folder), f"its files cannot be read ({error})") from error
+        except OSError as error:
+            raise ModelUnavailable(str(file), f"it cannot be read ({error})") from error
+        found[name] = str(remembered[key])
     if len(remembered) > known:
         with suppress(OSError):  # then they are hashed again next time
             write_json(memory, remembered)

@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 _DATA = r"(\.data|_data(_\d+)?)"
 """What the name of an .onnx file is followed by in that of its weights, when they lie beside it."""
 
+OPEN_CLIP_WEIGHTS = (
+    *("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors"),
+    "model.safetensors",
+)
+"""In the order in which open_clip takes them; the last may be weights for transformers."""
+
+_TEXTS = (
+    r"(config|vocab|added_tokens|tokenizer|tokenizer_config|special_tokens_map)\.json",
+    r"(merges|vocab)\.txt",
+    r"(tokenizer|spiece|sentencepiece\.bpe)\.model",
+)
+"""Tokenizers, and configurations of text towers."""
+
 
 class Layout(NamedTuple):
     """How files lie in a repository: regular expressions of whole paths."""
@@ -68,19 +81,13 @@ def _layouts(model: Model) -> Iterator[Layout]:
                 r"(preprocessor_config|tokenizer_config|special_tokens_map|config)\.json",
             ),
         )
+    elif model.runtime == "open_clip":
+        for weights in OPEN_CLIP_WEIGHTS:
+            yield Layout((r"open_clip_config\.json", re.escape(weights)), _TEXTS)
     else:
         yield Layout(
-            (
-                r"open_clip_config\.json" if model.runtime == "open_clip" else r"config\.json",
-                r"(open_clip_)?model(-\d+-of-\d+)?\.safetensors",
-            ),
-            (
-                r"(open_clip_)?model\.safetensors\.index\.json",
-                r"(config|preprocessor_config|processor_config|vocab|added_tokens)\.json",
-                r"(tokenizer|tokenizer_config|special_tokens_map)\.json",
-                r"merges\.txt",
-                r"(tokenizer|spiece|sentencepiece\.bpe)\.model",
-            ),
+            (r"config\.json", r"model(-\d+-of-\d+)?\.safetensors"),
+            (r"model\.safetensors\.index\.json", r"(pre)?processor_config\.json", *_TEXTS),
         )
 
 

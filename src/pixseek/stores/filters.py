@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
-from pixseek.errors import InvalidFilter
+from pixseek.errors import InvalidFilter, InvalidQuery
 from pixseek.records import TIME_FIELDS, Metadata, Scalar, Value, Where
 
 Operator: TypeAlias = Literal["eq", "in", "gt", "gte", "lt", "lte", "exists", "prefix", "contains"]
@@ -84,6 +84,17 @@ def parse(where: Where | None) -> Filter | None:
         return _joined([_entry(key, value) for key, value in where.items()])
     except RecursionError as error:
         raise InvalidFilter("$and, $or, $not", "it is nested too deeply") from error
+
+
+def has_all(field: str, values: Sequence[str], rest: Filter | None) -> Filter:
+    """The field has all of these among its values, and `rest` holds.
+
+    Raises InvalidQuery when there are none.
+    """
+    if not values:
+        raise InvalidQuery(f"there is nothing to look for in {field}; expected letters or digits.")
+    parts: list[Filter] = [Compare(field, "eq", value) for value in values]
+    return And((*parts, *(() if rest is None else (rest,))))
 
 
 def _joined(parts: list[Filter]) -> Filter | None:

@@ -1,13 +1,12 @@
 """What a picture file says of itself → typed fields that can be filtered.
 
-EXIF is read as hints by strangers: a value that is wrong, out of range or hostile is left out, and
-nothing here raises because of one. Tag numbers, types and units: Exif 2.32, CIPA DC-008-2019.
+What a file says is read as hints by strangers: a value that is wrong, out of range or hostile is
+left out, and nothing here raises because of one. Types and units: Exif 2.32, CIPA DC-008-2019.
 """
 
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,14 +14,15 @@ from functools import lru_cache
 from numbers import Real
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
-from typing import IO, TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
+from pixseek.metadata import embedded, tags
+from pixseek.metadata.tags import Tags
+from pixseek.metadata.wording import with_words
 from pixseek.records import Metadata, Value
 
 if TYPE_CHECKING:
     from PIL import Image
-
-Tags: TypeAlias = dict[int, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,17 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "latitude": Field("number", "degrees, -90 to 90, south negative"),
         "longitude": Field("number", "degrees, -180 to 180, west negative"),
         "altitude": Field("number", "metres, -12000 to 1000000, below sea level negative"),
+        "description": Field("text", "what its file says of the picture, at most 2000 characters"),
+        "title": Field("text", "title or headline that its file has, at most 256 characters"),
+        "keywords": Field(
+            "text", "list of the keywords in its file, at most 200 of 256 characters"
+        ),
+        "text": Field("text", "text read in the picture, top to bottom, a line break a line"),
+        "text_lines": Field("text", "list of those lines as JSON: text, box and confidence"),
+        "caption": Field("text", "what a captioning model says of the picture"),
+        "labels": Field("text", "list of the labels that fit the picture, best first"),
+        "words": Field("text", "list of the words of all texts above, as search --words has them"),
+        "described": Field("text", "list of what was looked for in it: text, caption"),
     }
 )
 FILE_FIELDS = frozenset(
@@ -65,19 +76,7 @@ FILE_FIELDS = frozenset(
 )
 """Fields that depend on where the file lies; `year` and `month` do when `taken` is not known."""
 
-_DIRECTORIES = _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
-_CAMERA = _MAKE, _MODEL, _LENS_MODEL = 0x010F, 0x0110, 0xA434
-_DATES = _DATE_ORIGINAL, _DATE_DIGITIZED, _DATE_TIME = 0x9003, 0x9004, 0x0132
-_OPTICS = _EXPOSURE_TIME, _F_NUMBER, _FOCAL_LENGTH = 0x829A, 0x829D, 0x920A
-_ISOS = 0x8827, 0x8832, 0x8833  # PhotographicSensitivity, RecommendedExposureIndex, ISOSpeed
-_PLACE = _LAT_REF, _LAT, _LON_REF, _LON, _ALT_REF, _ALT = range(1, 7)
-_WANTED = frozenset({*_DIRECTORIES, *_CAMERA, *_DATES, *_OPTICS, *_ISOS, *_PLACE})
-
-_BYTES = (1, 2, 7, 129)  # TIFF types BYTE, ASCII, UNDEFINED, and UTF-8 (Exif 3.0)
-_NUMBERS = {3: "H", 4: "L", 5: "LL", 6: "b", 8: "h", 9: "l", 10: "ll", 11: "f", 12: "d", 13: "L"}
-_MAX_BYTES = 2048  # of one value: 256 characters of UTF-8, and padding
 _MAX_TEXT = 256
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_PHOTOGRAPH = datetime(1826, 1, 1, tzinfo=UTC)
 _LAST_TAKEN = datetime(2100, 12, 31, 23, 59, 59, tzinfo=UTC)
@@ -87,26 +86,35 @@ _DATE = re.compile(
     r"(\d{4})[:/.-](\d\d?)[:/.-](\d\d?)(?:[T\s]+(\d\d?):(\d\d?)(?::(\d\d?)(?:[^\d].*)?)?)?[\s:]*",
     re.ASCII,
 )
-_WINDOWS = re.compile(r"[A-Za-z]:/|//")  # a drive or a share
+_DRIVE = re.compile(r"[A-Za-z]:/|//")  # a drive or a share
 
 
-def content_fields(width: int, height: int, format: str, exif: Image.Exif | None) -> Metadata:
+def content_fields(
+    width: int,
+    height: int,
+    format: str,
+    exif: Image.Exif | None,
+    *,
+    xmp: bytes = b"",
+    iptc: bytes = b"",
+) -> Metadata:
     """Fields that depend on the bytes only, so they are the same for every copy of a file.
 
     width, height: pixels of the upright picture. format: Pillow's name for it.
     exif: as Image.getexif gives it; its bytes are read, not what was assigned to it since. Of a
-    TIFF, best given before the pixels are decoded: see _remembered.
+    TIFF, best given before the pixels are decoded: see tags.
+    xmp, iptc: the file's packet and its IPTC data sets; empty where it has none.
     A field whose value is missing, wrong or out of range is absent; nothing is raised for one.
     """
-    main, gps = ({}, {}) if exif is None else _tags(exif)
+    main, gps = ({}, {}) if exif is None else tags.read(exif)
     sizes = width > 0 and height > 0
     shape = "square" if width == height else "landscape" if width > height else "portrait"
-    altitude = _number(gps.get(_ALT), -1e6, 1e6, 2)
+    altitude = _number(gps.get(tags.ALT), -1e6, 1e6, 2)
     if altitude is not None:  # below sea level: 1 (3 in Exif 3.0), as BYTE
-        below = gps.get(_ALT_REF) in (1, 3, b"\x01", b"\x03")
+        below = gps.get(tags.ALT_REF) in (1, 3, b"\x01", b"\x03")
         altitude = _number(-altitude if below else altitude, -12_000, 1e6, 2)
-    latitude = _degrees(gps.get(_LAT), gps.get(_LAT_REF), "NS", 90)
-    longitude = _degrees(gps.get(_LON), gps.get(_LON_REF), "EW", 180)
+    latitude = _degrees(gps.get(tags.LAT), gps.get(tags.LAT_REF), "NS", 90)
+    longitude = _degrees(gps.get(tags.LON), gps.get(tags.LON_REF), "EW", 180)
     placed = latitude is not None and longitude is not None
     found: dict[str, Value | None] = {
         "width": width if sizes else None,
@@ -114,18 +122,19 @@ def content_fields(width: int, height: int, format: str, exif: Image.Exif | None
         "orientation": shape if sizes else None,
         "format": _text(format),
         "taken": _taken(main),
-        "camera_make": _text(main.get(_MAKE)),
-        "camera_model": _text(main.get(_MODEL)),
-        "lens": _text(main.get(_LENS_MODEL)),
+        "camera_make": _text(main.get(tags.MAKE)),
+        "camera_model": _text(main.get(tags.MODEL)),
+        "lens": _text(main.get(tags.LENS_MODEL)),
         "iso": _iso(main),
-        "aperture": _number(main.get(_F_NUMBER), 0.01, 1000, 2),
-        "exposure": _number(main.get(_EXPOSURE_TIME), 1e-9, 86_400, 9),
-        "focal_length": _number(main.get(_FOCAL_LENGTH), 0.01, 100_000, 2),
+        "aperture": _number(main.get(tags.F_NUMBER), 0.01, 1000, 2),
+        "exposure": _number(main.get(tags.EXPOSURE_TIME), 1e-9, 86_400, 9),
+        "focal_length": _number(main.get(tags.FOCAL_LENGTH), 0.01, 100_000, 2),
         "latitude": latitude if placed else None,
         "longitude": longitude if placed else None,
         "altitude": altitude,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    known = {name: value for name, value in found.items() if value is not None}
+    return known | embedded.fields(main, xmp, iptc)
 
 
 def file_fields(paths: Sequence[str], size: int, modified_ns: Sequence[int]) -> Metadata:
@@ -139,7 +148,7 @@ def file_fields(paths: Sequence[str], size: int, modified_ns: Sequence[int]) -> 
     if not paths or not modified_ns:
         raise ValueError(f"expected at least one path and time, got {paths!r} and {modified_ns!r}")
     unique = sorted(set(paths))
-    known = [PureWindowsPath(p) if _WINDOWS.match(p) else PurePosixPath(p) for p in unique]
+    known = [PureWindowsPath(p) if _DRIVE.match(p) else PurePosixPath(p) for p in unique]
     found: dict[str, Value | None] = {
         "path": _one_or_list(unique),
         "folder": list(dict.fromkeys(folder for path in known for folder in _folders(path.parent))),
@@ -152,12 +161,12 @@ def file_fields(paths: Sequence[str], size: int, modified_ns: Sequence[int]) -> 
 
 
 def merge(content: Metadata, files: Metadata) -> Metadata:
-    """All fields of one item, with `year` and `month` added.
+    """All fields of one item, with `words`, `year` and `month` added.
 
-    Both come from `taken`, or else from `modified` in this machine's time zone; with neither, or
-    with a time no calendar holds, they are absent.
+    The last two come from `taken`, or else from `modified` in this machine's time zone; with
+    neither, or with a time no calendar holds, they are absent.
     """
-    both = {**content, **files}
+    both = with_words({**content, **files})
     try:
         if isinstance(taken := both.get("taken"), int):
             when = _EPOCH + timedelta(seconds=taken)
@@ -212,9 +221,9 @@ def _number(value: object, low: float, high: float, digits: int) -> float | None
     return number if low <= number <= high else None  # NaN is neither
 
 
-def _iso(tags: Tags) -> int | None:
+def _iso(main: Tags) -> int | None:
     """PhotographicSensitivity; its 65535 means "that or more", and other tags then say how much."""
-    values = [tags.get(tag) for tag in _ISOS]
+    values = [main.get(tag) for tag in tags.ISOS]
     ones = [value[0] if isinstance(value, tuple) and value else value for value in values]
     first, *others = [_number(value, 1, 10_000_000, 0) for value in ones]
     if first == 65_535:
@@ -222,14 +231,14 @@ def _iso(tags: Tags) -> int | None:
     return None if first is None else int(first)
 
 
-def _taken(tags: Tags) -> int | None:
+def _taken(main: Tags) -> int | None:
     """Seconds since 1970 as if the camera's clock showed UTC.
 
     DateTime is when the file was last edited; it stands in only if a camera wrote the rest.
     """
-    camera = _text(tags.get(_MAKE)) or _text(tags.get(_MODEL))
-    for tag in _DATES if camera else (_DATE_ORIGINAL, _DATE_DIGITIZED):
-        match = _DATE.fullmatch(_text(tags.get(tag)) or "")
+    camera = _text(main.get(tags.MAKE)) or _text(main.get(tags.MODEL))
+    for tag in tags.DATES if camera else (tags.DATE_ORIGINAL, tags.DATE_DIGITIZED):
+        match = _DATE.fullmatch(_text(main.get(tag)) or "")
         if match is None:
             continue
         year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
@@ -256,78 +265,3 @@ def _degrees(value: object, ref: object, signs: str, limit: int) -> float | None
             return None
         total += number / 60**place
     return _number(-total if letter == signs[1] else total, -limit, limit, 7)
-
-
-def _tags(exif: Image.Exif) -> tuple[Tags, Tags]:
-    """(tags of the main and the Exif directory, tags of the GPS directory) that fields are made of.
-
-    Pillow's own Exif.get_ifd reads every value of every tag, raises what the values make it raise,
-    and calls warnings.warn for damage, which only a process-wide switch can silence. So the few
-    tags are read here, from the bytes that Pillow found; damage then costs one tag and no more.
-    """
-    fp: IO[bytes] | None = getattr(exif, "fp", None)
-    if fp is None or fp.closed:
-        return _remembered(exif)
-    try:
-        fp.seek(0)
-        head = fp.read(8)
-        order = {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4])
-        if order is None or len(head) < 8:  # such as BigTIFF, which cameras do not write
-            return {}, {}
-        main = _read_directory(fp, order, struct.unpack(order + "L", head[4:])[0])
-        photo = _read_directory(fp, order, main.get(_EXIF_IFD))
-        gps = _read_directory(fp, order, main.get(_GPS_IFD))
-    except OSError:  # the disk's; the fp of a TIFF is the file itself
-        return {}, {}
-    return main | photo, gps  # TIFF/EP, so raw files too, keep photo's tags in main
-
-
-def _read_directory(fp: IO[bytes], order: str, offset: object) -> Tags:
-    """The wanted tags of the directory at offset; what is damaged or cut off is absent.
-
-    Text and raw bytes as bytes; one number as it is, several as a tuple; x/0 as NaN.
-    Source: TIFF 6.0, section 2.
-    """
-    if not isinstance(offset, int) or offset < 0:
-        return {}
-    fp.seek(offset)
-    head = fp.read(2).ljust(2, b"\0")
-    block = fp.read(struct.unpack(order + "H", head)[0] * 12)
-    tags: Tags = {}
-    entries = struct.iter_unpack(order + "HHL4s", block[: len(block) // 12 * 12])
-    for tag, kind, count, data in entries:
-        code = order + _NUMBERS.get(kind, "B" if kind in _BYTES else "")
-        size = min(count * struct.calcsize(code), _MAX_BYTES)
-        if tag not in _WANTED or tag in tags or size == 0:
-            continue
-        if size > 4:
-            fp.seek(struct.unpack(order + "L", data)[0])
-            data = fp.read(size)
-        if len(data) < size:
-            continue
-        if kind in _BYTES:
-            tags[tag] = data[:size]
-            continue
-        numbers = tuple(_quotient(*parts) for parts in struct.iter_unpack(code, data[:size]))
-        tags[tag] = numbers[0] if len(numbers) == 1 else numbers
-    return tags
-
-
-def _quotient(numerator: float, denominator: int = 1) -> float:
-    if denominator == 1:
-        return numerator
-    return numerator / denominator if denominator else float("nan")
-
-
-def _remembered(exif: Image.Exif) -> tuple[Tags, Tags]:
-    """The tags as Pillow has them: of an Exif made in memory, or of a TIFF whose file Pillow closed
-    when it had decoded the pixels.
-
-    Pillow warns here ("Metadata Warning") if a TIFF's Make, Model or DateTime is an array of
-    numbers; where the caller's warning filter turns that into an error, nothing is known.
-    """
-    try:
-        main = {tag: exif.get(tag) for tag in _WANTED}
-        return main | exif.get_ifd(_EXIF_IFD), dict(exif.get_ifd(_GPS_IFD))
-    except (AttributeError, ValueError, UserWarning):  # no file; a closed one; see above
-        return {}, {}
