@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 
 BASE = "Salesforce/blip-image-captioning-base"
 LARGE = "Salesforce/blip-image-captioning-large"
+NAMES = {"blip-base": BASE, "blip-large": LARGE}
 BEAMS = 3
 MAX_TOKENS = 20
 """New ones, about fifteen words. Both as the authors have them (their caption_coco.yaml)."""
 
 
 def load(options: Options, *, model: str | None = None, prompt: str | None = None) -> Captioner:
-    """model: see `Captioner`, its source. Raises as that does."""
-    return Captioner(model or BASE, options, prompt=prompt)
+    """model: of NAMES, or see `Captioner`, its source. Raises as that does."""
+    return Captioner(NAMES.get(model or "", model or BASE), options, prompt=prompt)
 
 
 class Captioner:
