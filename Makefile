@@ -9,6 +9,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PLAIN := $(VENV)/.plain
 SETUP := $(VENV)/.ready
 TORCH := .venv-torch
 GENERATED := README.md docs/cli.md docs/filters.md docs/models.md docs/settings.md
@@ -19,16 +20,20 @@ CODE := src tests bench tools
 
 setup: $(SETUP)
 
-$(SETUP): pyproject.toml
+$(PLAIN): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "pixseek needs Python 3.11 or newer; try: make PYTHON=python3.12"; exit 1; }
 	@echo "setting up $(VENV) (takes a minute the first time)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-demo: setup
+$(SETUP): $(PLAIN)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+demo: $(PLAIN)
 	@rm -rf .demo
 	@BIN="$(CURDIR)/$(BIN)" sh samples/demo.sh
 
@@ -49,7 +54,7 @@ $(TORCH)/.ready: pyproject.toml tests/torch/requirements.txt
 	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--only-binary :all: --requirement tests/torch/requirements.txt
-	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 test-torch: $(TORCH)/.ready

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
-from tests.postgres import Postgres
 
 from pixseek import ImageSearchEngine
 
+if TYPE_CHECKING:
+    from tests.postgres import Postgres
+
 SAMPLES = Path(__file__).parent.parent / "samples"
 Paint = Callable[..., Path]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test that is a coroutine runs in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +87,8 @@ def engine(tmp_path: Path) -> Iterator[ImageSearchEngine]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A real PostgreSQL server with pgvector."""
+    from tests.postgres import Postgres  # its engine is not where only torch is tested
+
     server = Postgres()
     yield server
     server.remove()

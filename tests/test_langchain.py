@@ -656,3 +656,15 @@ def test_without_chromadb_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "chromadb", None)
     with pytest.raises(MissingExtra, match=r"pip install 'pixseek\[chroma\]'"):
         Chroma("images", PALETTE)
+
+
+ran: list[str] = []
+
+
+async def test_a_test_that_is_a_coroutine_is_really_run() -> None:
+    await asyncio.sleep(0)
+    ran.append("yes")
+
+
+def test_it_was() -> None:
+    assert ran == ["yes"]

@@ -246,6 +246,19 @@ def test_what_is_indexed_during_a_switch_is_in_the_new_set_too(
     assert done[0] == 0
 
 
+def test_what_is_removed_during_a_switch_before_it_was_read_does_not_hold_it(
+    filled: ImageSearchEngine, album: Path
+) -> None:
+    def meanwhile(progress: Progress) -> None:
+        if progress.done == 0 and (album / "0.png").exists():
+            (album / "0.png").unlink()
+            with ImageSearchEngine(filled.library) as other:
+                assert other.index_images().removed == 1
+
+    assert filled.switch_model("mirror", on_progress=meanwhile).switched
+    assert filled.status().items == 11
+
+
 def test_only_one_process_switches_at_a_time(filled: ImageSearchEngine) -> None:
     with (
         lock.writing(filled.library, wait_s=0, role="switch"),

@@ -55,6 +55,7 @@ class Switch:
         report = SwitchReport(self._old.stamp.model, self._new.stamp.model)
         while not report.switched:
             report.encoded += self._encode(on_progress)
+            self._forget_removed()
             if self._unreadable and not leave_out:
                 break
             with lock.writing(self._library.folder, wait_s=self._wait_s):
@@ -134,6 +135,12 @@ class Switch:
         found = self._old.store.fetch(vectors)
         self._new.store.add([Item(one.id, vectors[one.id], one.metadata) for one in found])
         return set(vectors)
+
+    def _forget_removed(self) -> None:
+        """What others have taken out of the library meanwhile need not be read."""
+        if self._unreadable:
+            wanted = set(self._old.store.ids())
+            self._unreadable = {i: why for i, why in self._unreadable.items() if i in wanted}
 
     def _finish(self, *, keep: bool) -> None:
         """Make the new set say just what the old one says, and let it answer."""

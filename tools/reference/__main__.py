@@ -34,7 +34,7 @@ LIBRARIES = (
 def answers(reference: Reference) -> dict[str, Any]:
     """What the library itself makes of the inputs, as arrays by name."""
     images, texts = pictures(), list(TEXTS)
-    with torch.inference_mode():
+    with torch.no_grad():
         return {
             "pixels": reference.pixels(images).numpy(),
             "ids": reference.tokens(texts).astype(np.int32),
@@ -98,8 +98,8 @@ def _make(name: str, place: Path) -> dict[str, Any]:
             example = half.example[:1]
             if half.name == "text":
                 example = reference.ids(["a photo"]).to(example.dtype)
-            with torch.inference_mode():
-                write_graph(replace(half, example=example, free=()), fixed / half.file)
+            with torch.no_grad():
+                write_graph(source, replace(half, example=example, free=()), fixed / half.file)
     for one in place.rglob(hub.CHECKSUMS):
         one.unlink()
     return row

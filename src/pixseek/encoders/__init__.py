@@ -129,7 +129,7 @@ def _located(runtime: str, source: str) -> str | None:
     A folder begins with `/`, `.` or `~`, or comes after `local-dir:`; `MODEL/FILE` of open_clip
     ends as checkpoints do. None for what is not on this machine.
     """
-    if runtime == "onnx":
+    if runtime not in ("open_clip", "transformers"):
         return None
     checkpoint = _CHECKPOINT.fullmatch(source)
     if runtime == "open_clip" and checkpoint:

@@ -26,7 +26,7 @@ from pixseek.encoders import hub, layouts, preprocess
 from pixseek.encoders.catalog import Model
 from pixseek.encoders.onnx import OnnxEncoder
 from pixseek.encoders.providers import CPU, choose
-from pixseek.encoders.references import Half, Reference, open_reference
+from pixseek.encoders.references import Half, Reference, first_line, open_reference
 from pixseek.errors import ExportFailed, ModelUnavailable
 from pixseek.records import Exported
 
@@ -69,7 +69,7 @@ def export(source: str, folder: Path, *, int8: bool = False) -> Exported:
         unfinished = Path(stack.enter_context(TemporaryDirectory(dir=folder.parent)))
         made = unfinished / "model"
         made.mkdir()
-        with torch.inference_mode():
+        with torch.no_grad():
             done = _written(open_reference(source), made, folder, int8)
         _write_checksums(made)
         if folder.exists():
@@ -84,7 +84,7 @@ def _written(reference: Reference, made: Path, folder: Path, int8: bool) -> Expo
         (made / name).parent.mkdir(parents=True, exist_ok=True)
         (made / name).write_bytes(content)
     for half in halves:
-        write_graph(half, made / half.file)
+        write_graph(reference.source, half, made / half.file)
     _check_tokens(reference, made)
     images, texts = sample_images(), list(TEXTS)
     expected = reference.image_vectors(images), reference.text_vectors(texts)
@@ -116,13 +116,12 @@ def sample_images() -> list[Image.Image]:
     return made
 
 
-def write_graph(half: Half, file: Path) -> None:
+def write_graph(source: str, half: Half, file: Path) -> None:
     """Trace a half of a model into an ONNX file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     names = [f"length_{axis}" if axis else "batch" for axis in half.free]
     size = sum(weight.numel() * weight.element_size() for weight in half.module.parameters())
-    # Tensors of inference mode cannot be traced.
-    with torch.inference_mode(False), torch.no_grad():
+    try:
         program = torch.onnx.export(
             half.module,
             (half.example.clone(),),
@@ -132,6 +131,9 @@ def write_graph(half: Half, file: Path) -> None:
             dynamo=True,
             verbose=False,
         )
+    except torch.onnx.OnnxExporterError as error:
+        reason = f"torch cannot trace its {half.name} half ({first_line(error)})"
+        raise ExportFailed(source, reason) from error
     graph = program.model.graph
     # A step in between may have the name that the output should get.
     for value in (one for node in graph for one in node.outputs if one.name == half.output):

@@ -100,9 +100,14 @@ def _open_clip(source: str, name: str) -> Reference:
     import open_clip
 
     name, pretrained = _open_clip_names(source, name)
-    model, transform = open_clip.create_model_from_pretrained(name, pretrained, weights_only=True)
+    try:
+        model, transform = open_clip.create_model_from_pretrained(
+            name, pretrained, weights_only=True
+        )
+        read = open_clip.get_tokenizer(name)
+    except Exception as error:  # whatever is wrong with a checkpoint shows as all kinds of them
+        raise ExportFailed(source, f"open_clip cannot open it ({first_line(error)})") from error
     model.eval()
-    read = open_clip.get_tokenizer(name)
     config = _open_clip_config(name)
     preparation = dict(model.visual.preprocess_cfg)
     text, free = _open_clip_text(model)
@@ -242,8 +247,8 @@ def _transformers(source: str, name: str) -> Reference:
         raise ExportFailed(source, PICKLED)
     try:
         model = transformers.AutoModel.from_pretrained(name, use_safetensors=True)
-    except OSError as error:
-        raise ExportFailed(source, f"its files cannot be loaded ({error})") from error
+    except Exception as error:  # as above
+        raise ExportFailed(source, f"transformers cannot open it ({first_line(error)})") from error
     model.eval()
     kind = type(model).__name__
     if kind not in ("CLIPModel", "SiglipModel"):
@@ -350,6 +355,10 @@ class _Features(nn.Module):
 def _unit(vectors: torch.Tensor) -> Vectors:
     made: Vectors = nn.functional.normalize(vectors.float(), dim=-1).numpy()
     return made
+
+
+def first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _json(value: object) -> bytes:

@@ -47,10 +47,18 @@ def model_called(model_name: str, checkpoint: str) -> str:
     """The model with these weights: its name in the catalog, or else where OpenCLIP has them."""
     wanted = _spelt(f"{model_name}--{checkpoint}")
     for model in MODELS.values():
-        source = model.source if model.runtime == "open_clip" else model.source.partition("/")[2]
-        if _spelt(source.replace("/", "--")) == wanted:
+        if _spelt(model.source.partition("/")[2].replace("/", "--")) == wanted:
             return model.name
-    return f"open_clip:{model_name}/{checkpoint}"
+    weights = f"{model_name}/{checkpoint}"
+    return _ELSEWHERE.get(weights, f"open_clip:{weights}")
+
+
+_ELSEWHERE = {
+    "ViT-B-32-256/datacomp_s34b_b86k": "openclip-vit-b-32-256",
+    "MobileCLIP2-S0/dfndr2b": "mobileclip2-s0",
+    "MobileCLIP2-S2/dfndr2b": "mobileclip2-s2",
+}
+"""Weights whose repository on the hub is not called as OpenCLIP calls them."""
 
 
 def _spelt(name: str) -> str:

@@ -35,7 +35,7 @@ class Address:
         start, _, query = url.partition("?")
         name, _, place = start.partition(":")
         address = cls(name, place, dict(parse_qsl(query, keep_blank_values=True)))
-        if name == "pinecone" and address.without_secrets != str(address):
+        if name == "pinecone" and ("@" in place or address.without_secrets != str(address)):
             # A library keeps its store's URL, and this message is shown: neither may have the key.
             raise InvalidStoreAddress("pinecone", "a key in it", "the key in PINECONE_API_KEY")
         if address.metric not in METRICS:
