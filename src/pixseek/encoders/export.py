@@ -57,7 +57,8 @@ def export(source: str, folder: Path, *, int8: bool = False) -> Exported:
 
     source: `open_clip:MODEL/PRETRAINED`, `open_clip:hf-hub:OWNER/NAME`, a folder with
         open_clip_config.json; `transformers:OWNER/NAME`, a folder with a transformers model.
-    int8: also quantise weights to signed 8 bits, with a scale for each column. Convolutional
+    int8: also quantise weights to 8 bits, with a scale for each column; those that are multiplied
+        are signed, which is the fast kind (the token embedding is only looked up). Convolutional
         towers are left as they are: there it costs accuracy and time (docs/models.md).
     Raises ExportFailed when the folder is not empty, when the checkpoint is a pickle, and when the
     export is not equal to its reference; then nothing is left behind.
