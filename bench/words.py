@@ -37,13 +37,14 @@ SCREENS = ("screenshot", "telephone")
 SIZES = ((1.0, 960), (2.1, 1280), (2.1, 2000))
 """(megapixels of pictures, pixels on the longer side where lines are looked for)"""
 WORKERS = 2
+EACH = {"page": 4, "screenshot": 4, "telephone": 4, "sign": 30}
 CONFIDENCES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9)
 Painted = tuple[Path, set[str]]
 
 
 def main() -> None:
     options = report.options("words", __doc__ or "")
-    each = 1 if options.quick else 3
+    each = {kind: 1 if options.quick else number for kind, number in EACH.items()}
     with tempfile.TemporaryDirectory(prefix="pixseek-bench-") as folder:
         kinds = _paint(Path(folder), each)
         kinds["no text"] = [(path, set()) for path in sorted(SAMPLES.glob("*.jpg"))]
@@ -110,7 +111,7 @@ def _found(
 # painting
 
 
-def _paint(folder: Path, each: int) -> dict[str, list[Painted]]:
+def _paint(folder: Path, each: dict[str, int]) -> dict[str, list[Painted]]:
     source = random.Random(SEED)
     noise = np.random.default_rng(SEED)
     vocabulary = sorted(set(re.findall(r"[A-Za-z]{3,}", (ROOT / "LICENSE").read_text())))
@@ -122,7 +123,7 @@ def _paint(folder: Path, each: int) -> dict[str, list[Painted]]:
         "sign": _sign,
     }.items():
         kinds[kind] = []
-        for number in range(each):
+        for number in range(each[kind]):
             image, words = paint(source, noise, vocabulary, number)
             path = folder / f"{kind}-{number}.{'png' if kind in SCREENS else 'jpg'}"
             image.save(path, quality=88)

@@ -23,7 +23,9 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("--out", type=Path, default=RESULTS)
     scale = commands.add_parser("temperature", help="the scale of scores for a softmax over texts")
     scale.add_argument("--model", type=Path, default=MODEL)
-    for command in (build, kinds, measure, scale):
+    labels = commands.add_parser("labels", help="how well the built-in labels fit captions")
+    labels.add_argument("--model", type=Path, default=MODEL)
+    for command in (build, kinds, measure, scale, labels):
         command.add_argument("--data", type=Path, required=True, help="captions.tsv and pictures")
     return root
 
@@ -44,6 +46,10 @@ def main() -> None:
         from .temperature import temperature
 
         print(json.dumps(temperature(chosen.model, chosen.data), indent=2))
+    elif chosen.command == "labels":
+        from .labels import labels
+
+        print(json.dumps(labels(chosen.model, chosen.data), indent=2))
     else:
         from .measure import measure
 
