@@ -24,6 +24,7 @@ from urllib.parse import unquote
 import lancedb
 import numpy as np
 import pyarrow as pa
+from lancedb.index import BTree, HnswSq, LabelList
 
 from pixseek.errors import InvalidStoreAddress, LibraryNotFound, StoreUnavailable
 from pixseek.records import Hit, Item, Metadata, Space, Vector
@@ -184,14 +185,10 @@ class LanceStore:
             return
         self._table.optimize(cleanup_older_than=KEPT)
         if rows > EXACT_BELOW and not self._table.list_indices():
-            self._table.create_scalar_index("key", index_type="BTREE")
-            self._table.create_scalar_index("tokens", index_type="LABEL_LIST")
-            self._table.create_index(
-                metric=self._metric,
-                vector_column_name="vector",
-                index_type="IVF_HNSW_SQ",
-                num_partitions=1,
-            )
+            self._table.create_index("key", config=BTree())
+            self._table.create_index("tokens", config=LabelList())
+            near = HnswSq(distance_type=self._metric, num_partitions=1)
+            self._table.create_index("vector", config=near)
 
     # Reading
 

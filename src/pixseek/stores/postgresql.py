@@ -31,7 +31,7 @@ BATCH = 500
 """Rows in one message to the server."""
 EXACT_BELOW = 20_000
 """Rows that are scored one by one."""
-LINKS, CANDIDATES_BUILDING, CANDIDATES = 24, 200, 400
+LINKS, CANDIDATES_BUILDING, CANDIDATES = 24, 200, 800
 """HNSW's m, ef_construction and ef_search."""
 DEEPEST = 500
 """How many of the nearest the index is asked for; beyond, all rows that pass are scored."""
@@ -347,9 +347,9 @@ def _key(id: str) -> UUID:
 
 def _table_name(collection: str) -> str:
     name = written(collection)
-    if len(name.encode()) <= LONGEST_NAME:
+    if len(name.encode()) <= LONGEST_NAME and "%" not in name:  # the driver takes it for its own
         return name
-    short = name.encode()[:30].decode(errors="ignore")
+    short = name.replace("%", "-").encode()[:30].decode(errors="ignore")
     return f"{short}-{blake2b(name.encode(), digest_size=8).hexdigest()}"
 
 
