@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, get_args
 
@@ -164,6 +165,13 @@ def test_a_url_without_a_place_or_with_options_of_others_is_refused(rest: str) -
     with pytest.raises(InvalidStoreAddress, match="expected lancedb:FOLDER") as caught:
         LanceStore.open(f"lancedb{rest}", SPACE)
     assert "abc" not in str(caught.value)
+
+
+def test_two_that_make_one_store_at_once_both_have_it(url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: LanceStore.open(url, SPACE), range(4)))
+    stores[0].add([Item("a", axis(0), {})])
+    assert [store.count() for store in stores] == [1, 1, 1, 1]
 
 
 def test_looking_for_a_store_does_not_make_one(url: str, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from typing import get_args
@@ -172,6 +173,20 @@ def test_a_collection_may_have_any_name(postgres: Postgres, collection: str) -> 
     assert (other.count(), other.search(axis(0), 3), list(other.ids())) == (0, [], [])
     store.close()
     other.close()
+
+
+def test_those_that_make_one_store_at_once_all_have_it(postgres: Postgres) -> None:
+    postgres.execute("CREATE DATABASE fresh")
+    url = postgres.url("one", database="fresh")
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            stores = list(pool.map(lambda _: PostgresStore.open(url, SPACE), range(4)))
+        filled(stores[0], 3)
+        assert [store.count() for store in stores] == [3, 3, 3, 3]
+        for store in stores:
+            store.close()
+    finally:
+        postgres.execute("DROP DATABASE fresh WITH (FORCE)")
 
 
 def test_a_table_of_another_program_is_left_alone(postgres: Postgres, url: str) -> None:

