@@ -34,7 +34,7 @@ EXACT_BELOW = 20_000
 LINKS, CANDIDATES_BUILDING, CANDIDATES = 24, 200, 800
 """HNSW's m, ef_construction and ef_search. Recall@10 of 100,000 vectors of 512 dimensions, by
 queries like their own and like texts, which lie apart: 1.00 and 0.99, with a filter that a quarter
-passes 1.00 and 0.99; by 16, 200 and 200 1.00 and 0.78. A row added then takes some milliseconds."""
+passes 1.00 and 0.99; by 16, 200 and 200 1.00 and 0.78."""
 DEEPEST = 500
 """How many of the nearest the index is asked for; beyond, all rows that pass are scored."""
 WIDEST = 2000
