@@ -128,6 +128,11 @@ class Entry(NamedTuple):
 STORES: dict[str, Entry] = {
     "local": Entry("pixseek.stores.local", "LocalStore"),
     "memory": Entry("pixseek.stores.memory", "MemoryStore"),
+    "chroma": Entry("pixseek.stores.chroma", "ChromaStore", "chroma"),
+    "chroma+http": Entry("pixseek.stores.chroma", "ChromaStore", "chroma"),
+    "chroma+https": Entry("pixseek.stores.chroma", "ChromaStore", "chroma"),
+    "qdrant": Entry("pixseek.stores.qdrant", "QdrantStore", "qdrant"),
+    "qdrant+https": Entry("pixseek.stores.qdrant", "QdrantStore", "qdrant"),
     "milvus": Entry("pixseek.stores.milvus", "MilvusStore", "milvus"),
     "milvus+https": Entry("pixseek.stores.milvus", "MilvusStore", "milvus"),
     "pinecone": Entry("pixseek.stores.pinecone", "PineconeStore", "pinecone"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
 from urllib.parse import parse_qsl, quote, unquote, urlencode
@@ -46,6 +48,13 @@ class Address:
         query = urlencode(self.options, quote_via=quote, safe="/:")
         return self.name + (f":{self.place}" if self.place else "") + (f"?{query}" if query else "")
 
+    def check_options(self, *known: str) -> None:
+        """Raise InvalidStoreAddress for options that are neither of these nor of every store."""
+        all_known = ("collection", "metric", *known)
+        if unknown := sorted(set(self.options) - set(all_known)):
+            part = f"the option {unknown[0]!r}"
+            raise InvalidStoreAddress(self.without_secrets, part, ", ".join(all_known))
+
     @property
     def metric(self) -> Metric:
         return cast("Metric", self.options.get("metric", "cosine"))
@@ -54,6 +63,18 @@ class Address:
     def collection(self) -> str:
         """What the engine calls the place of one set of vectors: collection, table, index."""
         return self.options.get("collection", "pixseek")
+
+    @property
+    def plain_collection(self) -> str:
+        """The same as every engine and file system takes it: at most 60 of A-Z a-z 0-9 _ -.
+
+        A name of other characters is told apart from all others by a hash at its end.
+        """
+        name = self.collection
+        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{1,58}[A-Za-z0-9]", name):
+            return name
+        digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+        return f"c{re.sub('[^A-Za-z0-9_-]', '-', name)[:45]}-{digest}"
 
     @property
     def is_remote(self) -> bool:
