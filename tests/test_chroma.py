@@ -24,6 +24,7 @@ from chromadb.config import Settings
 
 pytest.register_assert_rewrite("tests.store_contract", "tests.store_in_use")
 
+from tests.chroma_server import ChromaServer  # noqa: E402
 from tests.conftest import Paint  # noqa: E402
 from tests.store_contract import (  # noqa: E402
     SPACE,
@@ -74,46 +75,16 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-class Server:
-    """`chroma run`, on a free port."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self._folder = folder
-        self.start()
-
-    def start(self) -> None:
-        chroma = Path(sys.executable).parent / "chroma"
-        place = ["--host", "127.0.0.1", "--port", f"{self.port}", "--path", f"{self._folder}"]
-        self._process = subprocess.Popen(
-            [chroma, "run", *place], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
-                return
-            except OSError:
-                time.sleep(0.05)
-        raise TimeoutError
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
     made = in_memory(tmp_path_factory.mktemp("chroma"))
-    server = Server(made)
+    server = ChromaServer(made)
     yield server
     server.kill()
     shutil.rmtree(made)
 
 
-def url_of(server: Server) -> str:
+def url_of(server: ChromaServer) -> str:
     """The URL of a new collection."""
     return f"chroma+http://127.0.0.1:{server.port}?collection=pictures-{next(NUMBERS)}"
 
@@ -144,12 +115,12 @@ class TestChromaServer(StoreContract):
     orders_ties = False
 
     @pytest.fixture
-    def open_store(self, server: Server) -> Iterator[OpenStore]:
+    def open_store(self, server: ChromaServer) -> Iterator[OpenStore]:
         yield from opener(url_of(server))
 
 
 @contextmanager
-def client_of(server: Server) -> Iterator[Client]:
+def client_of(server: ChromaServer) -> Iterator[Client]:
     settings = Settings(anonymized_telemetry=False)
     client = cast("Client", chromadb.HttpClient("127.0.0.1", server.port, settings=settings))
     yield client
@@ -164,7 +135,7 @@ def client_of(server: Server) -> Iterator[Client]:
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("served", [False, True], ids=["folder", "server"])
 def test_every_metric_gives_the_same_hits(
-    server: Server, folder: Path, metric: Metric, served: bool
+    server: ChromaServer, folder: Path, metric: Metric, served: bool
 ) -> None:
     url = url_of(server) if served else f"chroma:{folder}?collection=other"
     with closing(ChromaStore.open(f"{url}&metric={metric}", SPACE)) as store:
@@ -205,7 +176,7 @@ def test_more_items_than_one_page_are_listed_once_each(
 
 @pytest.mark.parametrize("served", [False, True], ids=["folder", "server"])
 def test_a_library_lives_in_chroma(
-    server: Server,
+    server: ChromaServer,
     tmp_path: Path,
     photos: Path,
     paint: Paint,
@@ -219,7 +190,7 @@ def test_a_library_lives_in_chroma(
     assert_a_switch_works(tmp_path / "library")
 
 
-def test_other_programs_find_documents_and_plain_fields(server: Server) -> None:
+def test_other_programs_find_documents_and_plain_fields(server: ChromaServer) -> None:
     metadata: Metadata = {"year": 2019, "path": ["/a.jpg", "/b.jpg"], "odd": "\udcff", "a b": 1}
     url = url_of(server)
     with closing(ChromaStore.open(url, SPACE)) as store:
@@ -294,7 +265,7 @@ def test_two_sets_of_vectors_in_one_folder_are_used_together(folder: Path) -> No
         assert (one.count(), two.count()) == (10, 0)
 
 
-def test_a_store_that_was_dropped_elsewhere_is_empty(server: Server, folder: Path) -> None:
+def test_a_store_that_was_dropped_elsewhere_is_empty(server: ChromaServer, folder: Path) -> None:
     for url in (url_of(server), f"chroma:{folder}"):
         with (
             closing(ChromaStore.open(url, SPACE)) as one,
@@ -383,7 +354,7 @@ def test_a_server_that_dies_loses_nothing_and_the_next_run_completes(
     folder: Path, tmp_path: Path, photos: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retrying, "FIRST_PAUSE_S", 0.01)
-    server = Server(folder)
+    server = ChromaServer(folder)
     url = f"chroma+http://127.0.0.1:{server.port}"
     try:
         for colour in ("red", "blue", "green"):
@@ -416,7 +387,7 @@ def test_a_server_that_is_not_there_is_named_without_its_secrets() -> None:
             assert "hunter2" not in str(caught.value)
 
 
-def test_a_tenant_or_database_that_is_not_there_is_named(server: Server) -> None:
+def test_a_tenant_or_database_that_is_not_there_is_named(server: ChromaServer) -> None:
     for option, said in (("tenant", "default_database"), ("database", "nobody")):
         with pytest.raises(StoreUnavailable, match=rf"it answered 404: .*{said}.* not found"):
             ChromaStore.open(f"{url_of(server)}&{option}=nobody", SPACE)
@@ -463,7 +434,7 @@ class Between(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def between(server: Server) -> Iterator[str]:
+def between(server: ChromaServer) -> Iterator[str]:
     """A URL of the server by way of `Between`."""
     Between.port, Between.token, Between.slow_s = server.port, "", 0
     Between.failures.clear()
@@ -526,7 +497,7 @@ def test_a_server_that_is_slow_or_no_chroma_is_given_up(
             ChromaStore.open(between, None)
 
 
-def test_a_collection_that_pixseek_did_not_make_is_left_alone(server: Server) -> None:
+def test_a_collection_that_pixseek_did_not_make_is_left_alone(server: ChromaServer) -> None:
     url = url_of(server)
     with client_of(server) as client:
         made = client.create_collection(url.rpartition("=")[2], embedding_function=None)

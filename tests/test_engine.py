@@ -1214,6 +1214,14 @@ def test_a_process_that_lost_the_race_to_make_a_library_forgets_nothing(
         assert engine.index_images().unchanged == 1
 
 
+def test_a_store_that_cannot_be_opened_is_not_remembered(tmp_path: Path, paint: Paint) -> None:
+    paint("red.png", "red")
+    with pytest.raises(UnknownStore):
+        ImageSearchEngine(tmp_path / "library", model="palette", store="locall")
+    with ImageSearchEngine(tmp_path / "library", model="palette", store="local") as engine:
+        assert engine.index_images(tmp_path / "photos").added == 1
+
+
 def test_an_empty_folder_may_be_the_place_of_a_drive_and_keeps_its_entries(
     engine: ImageSearchEngine, photos: Path, paint: Paint
 ) -> None:

@@ -1,7 +1,8 @@
 """Real photos through LangChain into a store: killed, resumed, and found.
 
-On the sample photos. Where PIXSEEK_TEST_CAPTIONED names a folder with `captions.tsv` (file, split,
-caption; a header) and the pictures, also on 2,000 of those.
+On the sample photos, and on two thousand pieces of them in a Chroma server. Where
+PIXSEEK_TEST_CAPTIONED names a folder with `captions.tsv` (file, split, caption; a header) and the
+pictures, also on 2,000 of those.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.chroma_server import ChromaServer
 from tests.conftest import SAMPLES
 
 from pixseek.langchain import Chroma, PixseekEmbeddings, PixseekVectorStore
@@ -30,10 +32,8 @@ from tests.test_langchain_end_to_end import opened
 store = opened(sys.argv[1], Path(sys.argv[2]))
 paths = sys.stdin.read().splitlines()
 for start in range(0, len(paths), 8):
-    ids = store.add_images(
-        paths[start : start + 8],
-        [{"shelf": (start + i) % 3} for i in range(len(paths[start : start + 8]))],
-    )
+    some = paths[start : start + 8]
+    ids = store.add_images(some, [{"shelf": (start + i) % 3} for i in range(len(some))])
     print(len(ids), flush=True)
 """
 
@@ -42,6 +42,8 @@ def opened(kind: str, folder: Path) -> PixseekVectorStore:
     embeddings = PixseekEmbeddings("pocket")
     if kind == "chroma":
         return Chroma("photos", embeddings, persist_directory=str(folder))
+    if kind.startswith("chroma+http"):
+        return PixseekVectorStore(embeddings, store=kind)
     return PixseekVectorStore(embeddings, store=f"local:{folder}")
 
 
@@ -99,6 +101,44 @@ def test_the_sample_photos_survive_a_kill_and_are_found(kind: str, tmp_path: Pat
         assert len(hits) == 10
         assert hits[0].metadata["path"] == path
     store.close()
+
+
+def pieces_of(photos: list[Path], folder: Path, n: int) -> list[str]:
+    """n different pictures: each photo with more and more of its edges cut off."""
+    paths = []
+    for i in range(n):
+        photo, cut = photos[i % len(photos)], i // len(photos)
+        with Image.open(photo) as image:
+            width, height = image.size
+            left, top = cut % 9 * width // 60, cut // 9 * height // 60
+            piece = image.crop((left, top, width - left // 2, height - top // 2))
+        piece.thumbnail((160, 160))
+        paths.append(str(folder / f"{cut:02} {photo.name}"))
+        piece.save(paths[-1], quality=90)
+    return paths
+
+
+def test_two_thousand_pictures_in_a_chroma_server_survive_a_kill_and_are_found(
+    tmp_path: Path,
+) -> None:
+    photos = sorted(SAMPLES.glob("*.jpg"))
+    (tmp_path / "photos").mkdir()
+    paths = pieces_of(photos, tmp_path / "photos", MANY)
+    server = ChromaServer(tmp_path / "chroma")
+    try:
+        url = f"chroma+http://127.0.0.1:{server.port}"
+        store = through(url, tmp_path, paths, steps=50)
+        queries = [line.split("\t") for line in (SAMPLES / "queries.tsv").read_text().splitlines()]
+        found = {query: store.similarity_search(query, k=10) for query, _ in queries[1:]}
+        right = [any(name in one.metadata["name"] for one in found[q]) for q, name in queries[1:]]
+        assert sum(right) >= 22
+        for i in range(0, MANY, 97):
+            hits = store.similarity_search_by_image(paths[i], k=20, filter={"shelf": i % 3})
+            assert hits[0].metadata["path"] == paths[i]
+            assert {hit.metadata["shelf"] for hit in hits} == {i % 3}
+        store.close()
+    finally:
+        server.kill()
 
 
 @pytest.mark.parametrize("kind", ["local", "chroma"])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar, cast
 
 import pytest
+from PIL import Image
 from pinecone import Index, Pinecone
 from pinecone._internal import http_client
 from pinecone.errors import ApiError, PineconeError
@@ -239,6 +240,29 @@ def test_more_metadata_than_pinecone_takes_is_refused_by_the_items_name(url: str
             with pytest.raises(InvalidMetadata, match=r"'toomuch'.*Pinecone takes 40960"):
                 store.add([items[0], Item("toomuch", axis(0), cast("Metadata", metadata))])
         assert store.fetch(["toomuch"])[0].metadata == {"n": 1}
+
+
+def test_a_picture_that_pinecone_does_not_take_is_named_and_the_others_are_indexed(
+    url: str, tmp_path: Path, photos: Path, paint: Paint
+) -> None:
+    paint("red.png", "red")
+    wordy = b"".join(
+        b"\x1c\x02\x19" + len(word).to_bytes(2, "big") + word
+        for word in (f"{i:0200}".encode() for i in range(200))
+    )
+    block = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + len(wordy).to_bytes(4, "big") + wordy
+    Image.new("RGB", (32, 32), "blue").save(photos / "wordy.jpg")
+    plain = (photos / "wordy.jpg").read_bytes()
+    segment = b"\xff\xed" + (len(block) + 2).to_bytes(2, "big") + block
+    (photos / "wordy.jpg").write_bytes(plain[:2] + segment + plain[2:])
+    with ImageSearchEngine(tmp_path / "library", model="palette", store=url) as engine:
+        for _ in range(2):
+            report = engine.index_images(photos)
+            assert [(one.path.name, report.indexed) for one in report.skipped] == [("wordy.jpg", 1)]
+            assert "Pinecone takes 40960" in report.skipped[0].reason
+            assert [hit.path.name for hit in engine.search_by_text("blue")] == ["red.png"]
+        paint("wordy.jpg", "blue")
+        assert (engine.index_images(photos).skipped, engine.status().items) == ([], 2)
 
 
 # Seen later

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -348,6 +350,20 @@ def test_a_server_that_takes_too_long_is_said_to(
         with pytest.raises(StoreUnavailable, match="statement timeout"):
             store.count()
     assert store.count() == 0
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_server_that_hangs_is_not_waited_for_for_ever(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add([Item("a", axis(0), {})])
+    hanging = store._server._idle[0].info.backend_pid
+    monkeypatch.setattr(postgresql_server, "GIVE_UP_S", 0.3)
+    os.kill(hanging, signal.SIGSTOP)
+    try:
+        assert store.count() == 1  # by another connection, which does not hang
+    finally:
+        os.kill(hanging, signal.SIGCONT)
 
 
 @pytest.mark.parametrize(

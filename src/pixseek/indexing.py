@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 
 from pixseek.encoders import Encoder
+from pixseek.errors import InvalidMetadata
 from pixseek.files import Changes, Known
 from pixseek.manifest import Entry, Manifest
 from pixseek.metadata import FILE_FIELDS, file_fields, merge
@@ -83,11 +84,7 @@ class Indexer:
         """Make outcomes durable, then count them; empties the list."""
         if not finished:
             return
-        entries = {
-            path: Entry(path, done.file.size, done.file.modified_ns, done.item, done.skipped)
-            for done in finished
-            for path in [done.file.path]
-        }
+        entries = _entries(finished)
         before = self._manifest.find(entries)
         touched = {entry.item for entry in entries.values() if entry.item is not None}
         touched |= {known.item for known in before.values() if known.item is not None}
@@ -98,8 +95,14 @@ class Indexer:
             if done.item is not None and done.vector is not None:
                 metadata = merge(done.content, self._fields(files[done.item]))
                 added[done.item] = Item(done.item, done.vector, metadata)
-        self._store.add(list(added.values()))
+        refused = self._add(added)
         self._stored |= added.keys()
+        if refused:
+            for done in finished:
+                if (reason := refused.get(done.item or "")) is not None:
+                    done.item, done.vector, done.skipped = None, None, reason
+            entries = _entries(finished)
+            files = _with(self._manifest.files_of(touched), entries)
         self._manifest.record(list(entries.values()))
         # An item that lost its last file stays, and stays noted, until the end of the run: the
         # file may only have moved, and then it is found again.
@@ -117,6 +120,21 @@ class Indexer:
         progress.skipped = len(report.skipped)
         report.encoded = progress.encoded
         on_progress(progress)
+
+    def _add(self, items: dict[str, Item]) -> dict[str, str]:
+        """Store items; gives why of those that the store cannot take, and drops them from `items`.
+        A store refuses a call as a whole, and names one item."""
+        refused: dict[str, str] = {}
+        while items:
+            try:
+                self._store.add(list(items.values()))
+            except InvalidMetadata as error:
+                if items.pop(error.item, None) is None:
+                    raise
+                refused[error.item] = f"the store does not take its metadata: {error}"
+            else:
+                break
+        return refused
 
     def _count(self, done: Outcome, known: Known | None, report: IndexReport) -> None:
         if done.skipped is not None or done.item is None:
@@ -155,16 +173,31 @@ class Indexer:
         files = self._manifest.files_of(items)
         self._store.delete([item for item, entries in files.items() if not entries])
         held = {item: entries for item, entries in files.items() if entries}
-        self._store.update_metadata(
-            {
-                item.id: merge(
-                    {k: v for k, v in item.metadata.items() if k not in FILE_FIELDS},
-                    self._fields(held[item.id]),
-                )
-                for item in self._store.fetch(held)
-            }
-        )
+        changes = {
+            item.id: merge(
+                {k: v for k, v in item.metadata.items() if k not in FILE_FIELDS},
+                self._fields(held[item.id]),
+            )
+            for item in self._store.fetch(held)
+        }
+        while changes:
+            try:
+                self._store.update_metadata(changes)
+            except InvalidMetadata as error:  # such as too many paths: it keeps those it has
+                if changes.pop(error.item, None) is None:
+                    raise
+            else:
+                break
         self._manifest.clear_pending(files)
+
+
+def _entries(outcomes: list[Outcome]) -> dict[str, Entry]:
+    """By path, as the manifest keeps them."""
+    return {
+        path: Entry(path, done.file.size, done.file.modified_ns, done.item, done.skipped)
+        for done in outcomes
+        for path in [done.file.path]
+    }
 
 
 def _with(files: dict[str, list[Entry]], newer: dict[str, Entry]) -> dict[str, list[Entry]]:

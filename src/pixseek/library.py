@@ -177,10 +177,11 @@ class Library:
                 return made
             lost = self.manifest.current()  # its store is gone
             stamp, encoder = (lost, self._load(lost.model)) if lost else wanted()
-            self.manifest.make_current(stamp, "leaving")
             # A new store has none of what the manifest may remember of one that was lost.
             self.manifest.forget_items()
             store = self._open_store(stamp.store, self.folder, encoder.space)
+            # Only now: a URL with which nothing can be opened is not kept.
+            self.manifest.make_current(stamp, "leaving")
             return Opened(stamp, store, self._load, encoder)
 
 

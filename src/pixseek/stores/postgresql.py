@@ -121,7 +121,7 @@ class PostgresStore:
         ).format(self._table)
         self._write(insert, rows)
         if not self._indexed and items:
-            self._indexed = self._server.run(self._index_if_large)
+            self._indexed = self._server.run(self._index_if_large, patient=True)
 
     def update_metadata(self, changes: Mapping[str, Metadata]) -> None:
         check_metadata(changes)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -18,6 +20,9 @@ from pixseek.stores.retrying import retried
 
 CONNECT_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_S = 60
+GIVE_UP_S = 180
+"""After so long without an end a call's connection is cut: a server that hangs, or the machine it
+is on, does not keep to its own time limits."""
 OURS = ("collection", "metric")
 """Options of the URL that are not libpq's."""
 PGVECTOR = (0, 8)
@@ -58,15 +63,22 @@ class Server:
             if name not in given
         }
 
-    def run(self, work: Callable[[Connection], _T], *, gone: _T | None = None) -> _T:
+    def run(
+        self, work: Callable[[Connection], _T], *, gone: _T | None = None, patient: bool = False
+    ) -> _T:
         """One transaction, tried again when the connection was lost; it must bear repetition.
 
         gone: the answer when the table is not there any more; without it that is an error.
+        patient: it may take as long as it takes.
         Raises StoreUnavailable.
         """
 
         def once() -> _T:
-            with self._connection() as connection, connection.transaction():
+            with (
+                self._connection() as connection,
+                _given_up(connection, None if patient else GIVE_UP_S),
+                connection.transaction(),
+            ):
                 timeout_ms = str(1000 * STATEMENT_TIMEOUT_S)
                 connection.execute(
                     "SELECT set_config('statement_timeout', %s, true)", (timeout_ms,)
@@ -147,6 +159,28 @@ class Server:
             connection.close()
             raise
         return connection
+
+
+@contextmanager
+def _given_up(connection: Connection, after_s: float | None) -> Iterator[None]:
+    """Cut the connection if what is done with it takes longer; libpq then says it is lost."""
+    if after_s is None:
+        yield
+        return
+    # A second handle of the same socket: the connection may be closed, and its number reused.
+    with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as wire:
+        timer = threading.Timer(after_s, _cut, [wire])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _cut(wire: socket.socket) -> None:
+    with suppress(OSError):  # it is closed already
+        wire.shutdown(socket.SHUT_RDWR)
 
 
 def one(connection: Connection, query: str) -> tuple[Any, ...]:
