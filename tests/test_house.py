@@ -29,8 +29,8 @@ ROOT = PACKAGE.parent.parent
 ROOMS = tuple(
     """
     errors records settings lock database ignoring files colours reader metadata encoders inventory
-    words stores given manifest places library queries sync workers indexing describing switching
-    moving collection care opening engine cli langchain
+    words stores given sidecars manifest places library queries sync workers indexing describing
+    switching moving collection care opening engine cli langchain
     """.split()  # noqa: SIM905  one a line would be a page
 )
 """As the table in docs/architecture.md has them: each may import those before it."""

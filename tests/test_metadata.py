@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
@@ -84,9 +84,15 @@ def raw_exif(*entries: tuple[int, int, int, bytes], order: str = "<") -> Image.E
 
 
 def fields(exif: Image.Exif | None) -> Metadata:
-    """The fields that come from EXIF."""
+    """The fields that come from EXIF, without the notes of what was left out."""
     found = content_fields(4, 3, "JPEG", exif)
-    return {name: found[name] for name in found.keys() - content_fields(4, 3, "JPEG", None).keys()}
+    others = {"notes", *content_fields(4, 3, "JPEG", None)}
+    return {name: found[name] for name in found.keys() - others}
+
+
+def notes(exif: Image.Exif | None) -> object:
+    """The notes of what was left out."""
+    return content_fields(4, 3, "JPEG", exif).get("notes", [])
 
 
 def check(found: Metadata) -> None:
@@ -101,20 +107,31 @@ def check(found: Metadata) -> None:
         "latitude": (-90, 90),
         "longitude": (-180, 180),
         "altitude": (-12_000, 1_000_000),
+        "direction": (0, 360),
+        "rating": (-1, 5),
         "taken": (timegm((1826, 1, 1, 0, 0, 0)), timegm((2100, 12, 31, 23, 59, 59))),
     }
+    noted = found.get("notes", [])
+    assert isinstance(noted, list)
+    assert len(noted) <= 20
+    for note in noted:
+        assert note.isprintable()
+        assert len(note) < 100
     for name, value in found.items():
+        if name in ("notes", "keywords", "people"):
+            assert isinstance(value, list)
+            continue
         if FIELDS[name].kind == "text":
             assert isinstance(value, str)
             value.encode()
             assert value == value.strip() != ""
-            assert len(value) <= 256
+            assert len(value) <= (2000 if name == "description" else 256)
             assert value.isprintable()
         else:
             assert isinstance(value, int | float)
             low, high = ranges.get(name, (1, math.inf))
             assert low <= value <= high
-            whole = name in {"width", "height", "iso", "taken"}
+            whole = name in {"width", "height", "iso", "taken", "taken_utc", "rating"}
             assert type(value) is (int if whole else float)
     assert ("latitude" in found) == ("longitude" in found)
 
@@ -360,13 +377,19 @@ def test_south_and_west_are_negative_and_degrees_have_seven_decimals() -> None:
     assert found == {"latitude": -0.0002778, "longitude": -0.3333333}
 
 
-def test_zero_and_zero_is_a_place_only_with_its_letters() -> None:
+def test_zero_and_zero_is_no_place_and_one_zero_is() -> None:
     zero: dict[int, Any] = {GPS.GPSLatitude: (0, 0, 0), GPS.GPSLongitude: (0, 0, 0)}
+    equator: dict[int, Any] = {GPS.GPSLatitude: (0, 0, 0)}
 
-    found = fields(exif_with(gps=PLACE | zero))
-    assert found == {"latitude": 0.0, "longitude": 0.0}
-    assert str(found["latitude"]) == "0.0"  # not minus zero
+    assert fields(exif_with(gps=PLACE | zero)) == {}
+    assert notes(exif_with(gps=PLACE | zero)) == [
+        "place: 0, 0 stands for a place that was not known"
+    ]
     assert fields(exif_with(gps=zero)) == {}
+    assert notes(exif_with(gps=zero)) == []
+    found = fields(exif_with(gps=PLACE | equator))
+    assert found == {"latitude": 0.0, "longitude": -151.215}
+    assert str(found["latitude"]) == "0.0"  # not minus zero
 
 
 @pytest.mark.parametrize(
@@ -461,7 +484,7 @@ def test_any_bytes_at_all_are_taken_for_exif_without_a_word(data: bytes) -> None
 TAGS = st.sampled_from(
     [
         *(0x010F, 0x0110, 0x0132, 0x8769, 0x8825, 0x829A, 0x829D, 0x8827, 0x8832, 0x8833, 0x9003),
-        *(0x9004, 0x920A, 0xA434, 1, 2, 3, 4, 5, 6),
+        *(0x9004, 0x920A, 0xA434, 1, 2, 3, 4, 5, 6, 7, 17, 29, 0x9010, 0x9011, 0x4746, 0x4749),
     ]
 )
 ENTRIES = st.tuples(TAGS, st.integers(0, 130), st.integers(0, 2**32 - 1), st.binary(max_size=64))
@@ -501,6 +524,8 @@ def test_any_values_of_any_type_become_good_fields_or_none(
 
 @given(st.floats(-90, 90), st.floats(-180, 180))
 def test_a_place_survives_the_way_through_a_file(latitude: float, longitude: float) -> None:
+    assume(round(latitude, 7) or round(longitude, 7))  # 0, 0 is no place
+
     def parts(degrees: float) -> bytes:
         return struct.pack("<6L", round(abs(degrees) * 10**7), 10**7, 0, 1, 0, 1)
 
@@ -599,12 +624,13 @@ def test_a_file_time_beyond_the_calendar_gives_no_year(modified: float) -> None:
 
 def test_the_fields_are_these_in_this_order() -> None:
     names = (
-        "path folder name extension size modified width height orientation format taken year month "
-        "camera_make camera_model lens iso aperture exposure focal_length latitude longitude "
-        "altitude description title keywords text text_lines caption labels words described"
+        "path folder name extension size modified width height orientation format taken taken_utc "
+        "year month camera_make camera_model lens iso aperture exposure focal_length latitude "
+        "longitude altitude direction country region city rating description title keywords people "
+        "notes text text_lines caption labels words described"
     )
     assert list(FIELDS) == names.split()
-    assert {"modified", "taken"} == TIME_FIELDS
+    assert {"modified", "taken", "taken_utc"} == TIME_FIELDS
     assert all(field.meaning and "\n" not in field.meaning for field in FIELDS.values())
 
 

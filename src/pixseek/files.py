@@ -51,6 +51,8 @@ class Found:
     """Folders that cannot be listed; what is known below them must not be taken for deleted."""
     passed_over: set[str] = field(default_factory=set[str])
     """Files and folders that are there, but left out by a rule."""
+    sidecars: dict[str, ImageFile] = field(default_factory=dict[str, ImageFile])
+    """XMP files, by their paths without the extension."""
     empty: list[str] = field(default_factory=list[str])
     """Folders asked for in which there is nothing at all, as in the place of a drive that is not
     mounted."""
@@ -66,10 +68,14 @@ class Changes:
     skipped: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Files known to be unreadable, as they were: (path, reason)."""
     gone: list[str] = field(default_factory=list[str])
+    sidecars: dict[str, ImageFile | None] = field(default_factory=dict[str, "ImageFile | None"])
+    """Pictures whose sidecar is to be read, or (None) has gone."""
+    retold: list[str] = field(default_factory=list[str])
+    """Those of them that are as they were themselves."""
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.new or self.changed or self.gone)
+        return bool(self.new or self.changed or self.gone or self.retold)
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
@@ -147,7 +153,7 @@ def find(paths: Iterable[Path], excluded: Sequence[str], patterns: Sequence[str]
             found.folders.append(full)
             left_out = frozenset(passed_over(full, excluded))
             rules = outer_rules(full, rules_of(full, patterns, None))
-            for file in scan(full, found.unreadable, rules, found.passed_over):
+            for file in scan(full, found.unreadable, rules, found.passed_over, found.sidecars):
                 if not left_out or not is_within_any(file.path, left_out):
                     found.files[file.path] = file
             if full not in found.unreadable and not os.listdir(full):  # noqa: PTH208
@@ -167,6 +173,7 @@ def scan(
     unreadable: list[str],
     rules: Rules | None = None,
     passed_over: set[str] | None = None,
+    sidecars: dict[str, ImageFile] | None = None,
 ) -> Iterator[ImageFile]:
     """Every picture file below a folder, in no order, as the disk lists them.
 
@@ -174,7 +181,8 @@ def scan(
     Hidden files and folders, those that systems fill themselves, and what the rules and
     `.pixseekignore` files say, are passed over; links to folders are not followed. Folders that
     cannot be listed are appended to `unreadable`: what the library knows below them must not be
-    taken for deleted. What a rule leaves out is added to `passed_over`.
+    taken for deleted. What a rule leaves out is added to `passed_over`, and XMP files, by their
+    paths without the extension, to `sidecars`.
     """
     waiting = [(folder, rules)]
     while waiting:
@@ -198,6 +206,11 @@ def scan(
                         yield found
                     elif is_folder and name.lower() not in SKIPPED_FOLDERS:
                         waiting.append((prefix + name, here))
+                    elif sidecars is not None and _extension(name) == "xmp":
+                        sidecar = image_file(prefix + name, entry.stat)
+                        base = prefix + name[:-4]
+                        if sidecar is not None and sidecars.get(base, sidecar) <= sidecar:
+                            sidecars[base] = sidecar  # of a.XMP and a.xmp always the same
         except OSError:
             unreadable.append(current)
 

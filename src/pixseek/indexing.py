@@ -10,16 +10,26 @@ touched in step, clear the note. The next run finishes whatever is still noted.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
+from pixseek import sidecars
 from pixseek.encoders import Encoder
 from pixseek.errors import InvalidMetadata
 from pixseek.files import Changes, Known
 from pixseek.manifest import Entry, Manifest
 from pixseek.metadata import FILE_FIELDS, file_fields, merge
-from pixseek.records import IndexReport, Item, Metadata, OnProgress, Progress, Skipped
+from pixseek.records import (
+    ImageFile,
+    IndexReport,
+    Item,
+    Metadata,
+    OnProgress,
+    Progress,
+    Skipped,
+)
+from pixseek.sidecars import Noted
 from pixseek.stores import Store
 from pixseek.workers import Limits, Outcome, Workers
 
@@ -46,12 +56,15 @@ class Indexer:
         """Ids whose vectors are in the store."""
         self._workers = Workers(encoder, limits, self._stored)
         self._found_again: set[str] = set()
+        self._beside: dict[str, ImageFile | None] = {}
+        """Pictures whose sidecar is to be read, or has gone."""
 
     def run(self, changes: Changes, report: IndexReport, on_progress: OnProgress) -> None:
         """Make library and disk equal, adding what was done to the report as it becomes durable.
 
         Interrupted (KeyboardInterrupt), it stores what is finished before it goes.
         """
+        self._beside = changes.sidecars
         progress = Progress(total=len(changes.new) + len(changes.changed))
         on_progress(progress)
         finished: list[Outcome] = []
@@ -66,6 +79,7 @@ class Indexer:
                     due = time.monotonic() + SECONDS_PER_WRITE
         finally:
             self._write(finished, report, progress, on_progress)
+        self._retell(changes.retold, report)
         gone = self._manifest.find(changes.gone)
         self.forget(changes.gone)
         # A file that was found again under another name has moved; it was not removed.
@@ -95,6 +109,7 @@ class Indexer:
             if done.item is not None and done.vector is not None:
                 metadata = merge(done.content, self._fields(files[done.item]))
                 added[done.item] = Item(done.item, done.vector, metadata)
+        self._manifest.sidecars.forget_own(added)
         refused = self._add(added)
         self._stored |= added.keys()
         if refused:
@@ -104,10 +119,11 @@ class Indexer:
             entries = _entries(finished)
             files = _with(self._manifest.files_of(touched), entries)
         self._manifest.record(list(entries.values()))
+        told = self._read_beside(entries)
         # An item that lost its last file stays, and stays noted, until the end of the run: the
         # file may only have moved, and then it is found again.
         held = {item for item in touched if files[item]}
-        self._bring_in_step(held - added.keys())
+        self._bring_in_step(held - (added.keys() - told))
         self._manifest.clear_pending(held)
         # Empty before it is counted: Ctrl-C may come between any two lines, what is still in the
         # list is then written once more, and must not be counted twice.
@@ -120,6 +136,25 @@ class Indexer:
         progress.skipped = len(report.skipped)
         report.encoded = progress.encoded
         on_progress(progress)
+
+    def _read_beside(self, entries: Mapping[str, Entry]) -> set[str]:
+        """Remember what the sidecars of these files say; gives the items of which one does."""
+        beside = {path: self._beside[path] for path in entries if path in self._beside}
+        self._manifest.sidecars.record(
+            {path: file and Noted(file, sidecars.read(file)) for path, file in beside.items()}
+        )
+        return {entry.item for path in beside if (entry := entries[path]).item is not None}
+
+    def _retell(self, paths: list[str], report: IndexReport) -> None:
+        """Bring files in step whose sidecars alone differ."""
+        for start in range(0, len(paths), FILES_PER_WRITE):
+            known = self._manifest.find(paths[start : start + FILES_PER_WRITE])
+            entries = {path: Entry(path, *one) for path, one in known.items()}
+            touched = {entry.item for entry in entries.values() if entry.item is not None}
+            self._manifest.mark_pending(touched)
+            self._read_beside(entries)
+            self._bring_in_step(touched)
+            report.updated += len(entries)
 
     def _add(self, items: dict[str, Item]) -> dict[str, str]:
         """Store items; gives why of those that the store cannot take, and drops them from `items`.
@@ -164,6 +199,7 @@ class Indexer:
             touched = {before.item for before in known.values() if before.item is not None}
             self._manifest.mark_pending(touched)
             self._manifest.record([], forget=known)
+            self._manifest.sidecars.record(dict.fromkeys(known))
             self._bring_in_step(touched)
             forgotten += len(known)
         return forgotten
@@ -171,11 +207,13 @@ class Indexer:
     def _bring_in_step(self, items: Iterable[str]) -> None:
         """Make the store say which files hold each item; items without files leave it."""
         files = self._manifest.files_of(items)
-        self._store.delete([item for item, entries in files.items() if not entries])
+        gone = [item for item, entries in files.items() if not entries]
+        self._store.delete(gone)
+        self._manifest.sidecars.forget_own(gone)
         held = {item: entries for item, entries in files.items() if entries}
         changes = {
             item.id: merge(
-                {k: v for k, v in item.metadata.items() if k not in FILE_FIELDS},
+                {k: v for k, v in self._told(item, held).items() if k not in FILE_FIELDS},
                 self._fields(held[item.id]),
             )
             for item in self._store.fetch(held)
@@ -189,6 +227,11 @@ class Indexer:
             else:
                 break
         self._manifest.clear_pending(files)
+
+    def _told(self, item: Item, files: Mapping[str, list[Entry]]) -> Metadata:
+        """The item's metadata with what the sidecars of its files say."""
+        paths = [entry.path for entry in files[item.id]]
+        return self._manifest.sidecars.joined(item.id, item.metadata, paths)
 
 
 def _entries(outcomes: list[Outcome]) -> dict[str, Entry]:

@@ -16,6 +16,7 @@ from typing import Literal
 
 from pixseek.database import Database
 from pixseek.files import Base, Known, is_within, is_within_any, reads
+from pixseek.sidecars import Sidecars
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS library (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -64,6 +65,7 @@ class Manifest:
         """Raises LibraryNotFound when there is none and `create` is False."""
         self.base = Base(library.parent)
         self._database = Database(library, create=create)
+        self.sidecars = Sidecars(self._database, self._key, self._path)
         try:
             self._make_tables()
         except BaseException:

@@ -20,7 +20,7 @@ Scalar: TypeAlias = str | int | float | bool
 Value: TypeAlias = Scalar | list[str]
 Metadata: TypeAlias = dict[str, Value]
 """Field name → value. A field that is not known is absent, never None."""
-TIME_FIELDS = frozenset({"modified", "taken"})
+TIME_FIELDS = frozenset({"modified", "taken", "taken_utc"})
 """Fields that hold a time, as seconds since 1970; `taken` by the camera's wall clock."""
 TEXT_FIELD = "page_content"
 """The field that holds the text of an item that is a text, not a picture."""
@@ -140,6 +140,8 @@ class IndexReport:
     """Files found under a new path with content already known (moved, renamed or copied)."""
     unchanged: int = 0
     """Files as they were, content known."""
+    updated: int = 0
+    """Files as they were, whose sidecar came, changed or went; nothing was encoded."""
     removed: int = 0
     """Files that are gone from disk and now from the library."""
     skipped: list[Skipped] = field(default_factory=list["Skipped"])
@@ -154,7 +156,7 @@ class IndexReport:
     @property
     def indexed(self) -> int:
         """Files that the library can find now."""
-        return self.added + self.changed + self.moved + self.unchanged
+        return self.added + self.changed + self.moved + self.unchanged + self.updated
 
 
 @dataclass(slots=True)

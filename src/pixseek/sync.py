@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,7 +19,8 @@ from pixseek.files import (
     passed_over,
 )
 from pixseek.manifest import Manifest
-from pixseek.records import IndexReport, Skipped
+from pixseek.records import ImageFile, IndexReport, Skipped
+from pixseek.sidecars import beside, look_beside
 
 Source: TypeAlias = "str | os.PathLike[str]"
 
@@ -43,6 +44,7 @@ def look(
     included = manifest.folders("included")
     wanted = everything(manifest) if images is None else listed(images)
     found = find(wanted, manifest.folders("excluded"), manifest.patterns())
+    look_beside(found)
     known = manifest.find(found.absent)
     for path in found.absent:
         if path in included:
@@ -66,7 +68,11 @@ def look(
 
 def changes(manifest: Manifest, found: Found) -> Changes:
     """What has to be done so that the library equals what was found."""
-    differing = compare(found, _known(manifest, found))
+    known = _known(manifest, found)
+    differing = compare(found, known)
+    noted = manifest.sidecars.known()
+    if found.sidecars or noted:
+        _compare_sidecars(differing, found, known, noted)
     # Not gone after all: another process has indexed it since the folders were listed.
     differing.gone = [
         path
@@ -74,6 +80,24 @@ def changes(manifest: Manifest, found: Found) -> Changes:
         if is_within_any(path, found.passed_over) or not os.path.isfile(path)  # noqa: PTH113
     ]
     return differing
+
+
+def _compare_sidecars(
+    changes: Changes,
+    found: Found,
+    known: Mapping[str, Known],
+    noted: Mapping[str, ImageFile],
+) -> None:
+    """Add to the changes what differs in the files beside pictures."""
+    read_anyway = {file.path for file in (*changes.new, *changes.changed)}
+    for path in found.files:
+        now, before = beside(found, path), noted.get(path)
+        if path in read_anyway and (now or before):
+            changes.sidecars[path] = now
+        elif now != before and path in known and known[path].item is not None:
+            changes.sidecars[path] = now
+            changes.retold.append(path)
+    changes.unchanged -= len(changes.retold)
 
 
 def unsettled(manifest: Manifest, found: Found) -> bool:

@@ -75,6 +75,7 @@ def summary(report: IndexReport) -> str:
         (report.added, "added"),
         (report.changed, "changed"),
         (report.moved, "moved or copied"),
+        (report.updated, "with another sidecar"),
         (report.removed, "removed"),
     ]
     return ", ".join(f"{number:,} {what}" for number, what in parts if number)

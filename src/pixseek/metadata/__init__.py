@@ -9,15 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
-from numbers import Real
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from pixseek.metadata import embedded, tags
-from pixseek.metadata.tags import Tags
+from pixseek.metadata import embedded, properties, tags, times
+from pixseek.metadata import exif as cameras
+from pixseek.metadata import xmp as xmp_packets
+from pixseek.metadata.towns import with_towns
+from pixseek.metadata.values import Notes, shown, text
 from pixseek.metadata.wording import with_words
 from pixseek.records import Metadata, Value
 
@@ -46,6 +48,7 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "orientation": Field("text", "portrait, landscape or square, of the upright picture"),
         "format": Field("text", "what the file is, whatever its name: JPEG, PNG, WEBP, ..."),
         "taken": Field("time", "the camera's clock, whole seconds since 1970 as if UTC; 1826-2100"),
+        "taken_utc": Field("time", "the same moment in UTC, where the file or GPS knows the zone"),
         "year": Field("number", "year taken, or else modified (local time)"),
         "month": Field("number", "month taken, or else modified (local time), 1-12"),
         "camera_make": Field("text", "maker of the camera, at most 256 characters"),
@@ -58,11 +61,20 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "latitude": Field("number", "degrees, -90 to 90, south negative"),
         "longitude": Field("number", "degrees, -180 to 180, west negative"),
         "altitude": Field("number", "metres, -12000 to 1000000, below sea level negative"),
+        "direction": Field("number", "where the camera looked, degrees, 0-360, 90 is east"),
+        "country": Field("text", "where it was taken, as its file says, or the nearest town's"),
+        "region": Field("text", "state or province of that, as its file says, or the town's"),
+        "city": Field("text", "city, as its file says, or the nearest town by its place (GPS)"),
+        "rating": Field("number", "stars, 1-5, whole; -1 is rejected"),
         "description": Field("text", "what its file says of the picture, at most 2000 characters"),
         "title": Field("text", "title or headline that its file has, at most 256 characters"),
         "keywords": Field(
             "text", "list of the keywords in its file, at most 200 of 256 characters"
         ),
+        "people": Field(
+            "text", "list of the names at its faces, and of people its file says it shows"
+        ),
+        "notes": Field("text", "list of what its file says that cannot be right and was left out"),
         "text": Field("text", "text read in the picture, top to bottom, a line break a line"),
         "text_lines": Field("text", "list of those lines as JSON: text, box and confidence"),
         "caption": Field("text", "what a captioning model says of the picture"),
@@ -76,16 +88,16 @@ FILE_FIELDS = frozenset(
 )
 """Fields that depend on where the file lies; `year` and `month` do when `taken` is not known."""
 
-_MAX_TEXT = 256
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_PHOTOGRAPH = datetime(1826, 1, 1, tzinfo=UTC)
-_LAST_TAKEN = datetime(2100, 12, 31, 23, 59, 59, tzinfo=UTC)
-# "YYYY:MM:DD HH:MM:SS"; other separators, sub-seconds and zones occur. A time that is blank, as the
-# specification writes an unknown one, is midnight: scanned photographs know their day only.
-_DATE = re.compile(
-    r"(\d{4})[:/.-](\d\d?)[:/.-](\d\d?)(?:[T\s]+(\d\d?):(\d\d?)(?::(\d\d?)(?:[^\d].*)?)?)?[\s:]*",
-    re.ASCII,
+SAID_FIELDS = frozenset(
+    {
+        *("taken", "taken_utc", "camera_make", "camera_model", "lens", "iso", "aperture"),
+        *("exposure", "focal_length", "latitude", "longitude", "altitude", "direction"),
+        *("country", "region", "city", "rating", "description", "title", "keywords", "people"),
+        "notes",
+    }
 )
+"""Fields that a sidecar may give, too, and those that follow from them."""
+_PLACE = frozenset({"latitude", "longitude", "altitude", "direction", "country", "region", "city"})
 _DRIVE = re.compile(r"[A-Za-z]:/|//")  # a drive or a share
 
 
@@ -104,37 +116,80 @@ def content_fields(
     exif: as Image.getexif gives it; its bytes are read, not what was assigned to it since. Of a
     TIFF, best given before the pixels are decoded: see tags.
     xmp, iptc: the file's packet and its IPTC data sets; empty where it has none.
-    A field whose value is missing, wrong or out of range is absent; nothing is raised for one.
+    A field whose value is missing, wrong or out of range is absent; nothing is raised for one. What
+    is wrong is in the field `notes`.
     """
     main, gps = ({}, {}) if exif is None else tags.read(exif)
+    notes = Notes()
+    said, sets = _properties(xmp, "XMP", notes), embedded.data_sets(iptc)
     sizes = width > 0 and height > 0
     shape = "square" if width == height else "landscape" if width > height else "portrait"
-    altitude = _number(gps.get(tags.ALT), -1e6, 1e6, 2)
-    if altitude is not None:  # below sea level: 1 (3 in Exif 3.0), as BYTE
-        below = gps.get(tags.ALT_REF) in (1, 3, b"\x01", b"\x03")
-        altitude = _number(-altitude if below else altitude, -12_000, 1e6, 2)
-    latitude = _degrees(gps.get(tags.LAT), gps.get(tags.LAT_REF), "NS", 90)
-    longitude = _degrees(gps.get(tags.LON), gps.get(tags.LON_REF), "EW", 180)
-    placed = latitude is not None and longitude is not None
     found: dict[str, Value | None] = {
         "width": width if sizes else None,
         "height": height if sizes else None,
         "orientation": shape if sizes else None,
-        "format": _text(format),
-        "taken": _taken(main),
-        "camera_make": _text(main.get(tags.MAKE)),
-        "camera_model": _text(main.get(tags.MODEL)),
-        "lens": _text(main.get(tags.LENS_MODEL)),
-        "iso": _iso(main),
-        "aperture": _number(main.get(tags.F_NUMBER), 0.01, 1000, 2),
-        "exposure": _number(main.get(tags.EXPOSURE_TIME), 1e-9, 86_400, 9),
-        "focal_length": _number(main.get(tags.FOCAL_LENGTH), 0.01, 100_000, 2),
-        "latitude": latitude if placed else None,
-        "longitude": longitude if placed else None,
-        "altitude": altitude,
+        "format": text(format),
     }
+    when = cameras.taken(main, notes) or properties.taken(said, notes)
+    when = when or embedded.taken(sets, notes) or cameras.edited(main, notes)
+    when = times.by_satellites(when, cameras.satellites(gps) or properties.satellites(said))
+    by_xmp = properties.fields(said, notes)
+    by_camera = cameras.fields(main, gps, notes)
+    if "latitude" in by_camera:  # height and direction belong to their place
+        by_xmp = {name: value for name, value in by_xmp.items() if name not in _PLACE}
+    rated = {name: value for name, value in by_xmp.items() if name == "rating"}
     known = {name: value for name, value in found.items() if value is not None}
-    return known | embedded.fields(main, xmp, iptc)
+    known |= _times(when) | by_xmp | by_camera | rated | embedded.fields(main, said, sets)
+    return known | _noted(notes, known)
+
+
+def sidecar_fields(packet: bytes) -> Metadata:
+    """What a sidecar file says of its picture; it goes before what the picture's own file says.
+
+    packet: the whole content of an XMP file. A damaged one gives its field `notes` only.
+    """
+    notes = Notes()
+    said = _properties(packet, "sidecar", notes)
+    when = times.by_satellites(properties.taken(said, notes), properties.satellites(said))
+    found = _times(when) | properties.fields(said, notes) | embedded.fields({}, said, {})
+    return found | _noted(notes, found)
+
+
+def with_sidecars(content: Metadata, said: Iterable[Metadata]) -> Metadata:
+    """The fields of a content with what its sidecars say; the first goes before the others."""
+    joined, notes, sidecars = dict(content), Notes(), list(said)
+    for one in reversed(sidecars):
+        if "latitude" in one:  # not the height of one place with the name of another
+            joined = {name: value for name, value in joined.items() if name not in _PLACE}
+        if "taken" in one:
+            joined.pop("taken_utc", None)
+        joined |= one
+    for one in [*sidecars, content]:
+        if isinstance(noted := one.get("notes"), list):
+            for note in noted:
+                notes.add(note)
+    return joined | _noted(notes, joined)
+
+
+def _noted(notes: Notes, known: Metadata) -> Metadata:
+    """The notes of what is not known otherwise."""
+    missing = [note for note in notes if note.partition(":")[0] not in known]
+    return {"notes": missing} if missing else {}
+
+
+def _properties(packet: bytes, called: str, notes: Notes) -> xmp_packets.Texts:
+    try:
+        return xmp_packets.read(packet)
+    except xmp_packets.Damaged as error:
+        notes.add(f"{called}: {shown(str(error))}")
+        return {}
+
+
+def _times(when: times.Taken | None) -> Metadata:
+    if when is None:
+        return {}
+    found: Metadata = {"taken": when.clock}
+    return found if when.utc is None else {**found, "taken_utc": when.utc}
 
 
 def file_fields(paths: Sequence[str], size: int, modified_ns: Sequence[int]) -> Metadata:
@@ -161,15 +216,15 @@ def file_fields(paths: Sequence[str], size: int, modified_ns: Sequence[int]) -> 
 
 
 def merge(content: Metadata, files: Metadata) -> Metadata:
-    """All fields of one item, with `words`, `year` and `month` added.
+    """All fields of one item, with `words`, names of its place, `year` and `month` added.
 
     The last two come from `taken`, or else from `modified` in this machine's time zone; with
     neither, or with a time no calendar holds, they are absent.
     """
-    both = with_words({**content, **files})
+    both = with_words(with_towns({**content, **files}))
     try:
         if isinstance(taken := both.get("taken"), int):
-            when = _EPOCH + timedelta(seconds=taken)
+            when = times.EPOCH + timedelta(seconds=taken)
         elif isinstance(modified := both.get("modified"), int | float):
             when = datetime.fromtimestamp(modified)
         else:
@@ -191,77 +246,3 @@ def _folders(folder: PurePath) -> tuple[str, ...]:
     return tuple(
         one.as_posix() for one in reversed((folder, *folder.parents)) if len(one.parts) >= ups
     )
-
-
-def _text(value: object) -> str | None:
-    """One line of at most 256 printable characters with a letter or digit among them ('----' has
-    none), or None."""
-    if isinstance(value, bytes):
-        raw = value
-        try:
-            value = raw.decode("utf-8")  # ASCII by the specification, but telephones write this
-        except UnicodeDecodeError:
-            value = raw.decode("latin-1")
-    if not isinstance(value, str):
-        return None
-    text = value.strip("\0 ").partition("\0")[0]  # what follows a NUL is left over in the buffer
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= _MAX_TEXT and any(map(str.isalnum, text)) else None
-
-
-def _number(value: object, low: float, high: float, digits: int) -> float | None:
-    """Rounded, if it is one finite real number from low to high."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return None
-    try:
-        number = float(value)
-    except (OverflowError, ZeroDivisionError):  # beyond float; x/0 in Pillow 11
-        return None
-    number = round(number, digits) + 0.0  # + 0.0: no minus zero
-    return number if low <= number <= high else None  # NaN is neither
-
-
-def _iso(main: Tags) -> int | None:
-    """PhotographicSensitivity; its 65535 means "that or more", and other tags then say how much."""
-    values = [main.get(tag) for tag in tags.ISOS]
-    ones = [value[0] if isinstance(value, tuple) and value else value for value in values]
-    first, *others = [_number(value, 1, 10_000_000, 0) for value in ones]
-    if first == 65_535:
-        first = next((other for other in others if other and other > first), first)
-    return None if first is None else int(first)
-
-
-def _taken(main: Tags) -> int | None:
-    """Seconds since 1970 as if the camera's clock showed UTC.
-
-    DateTime is when the file was last edited; it stands in only if a camera wrote the rest.
-    """
-    camera = _text(main.get(tags.MAKE)) or _text(main.get(tags.MODEL))
-    for tag in tags.DATES if camera else (tags.DATE_ORIGINAL, tags.DATE_DIGITIZED):
-        match = _DATE.fullmatch(_text(main.get(tag)) or "")
-        if match is None:
-            continue
-        year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
-        try:
-            when = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-        except ValueError:  # month 0, 30 February, 25 o'clock
-            continue
-        if _FIRST_PHOTOGRAPH <= when <= _LAST_TAKEN:
-            return int((when - _EPOCH).total_seconds())
-    return None
-
-
-def _degrees(value: object, ref: object, signs: str, limit: int) -> float | None:
-    """Degrees, minutes, seconds and a letter of signs (the second is negative); None if any is
-    missing, as half a place is a wrong place."""
-    parts = value if isinstance(value, tuple) else (value,)
-    letter = (_text(ref) or "?")[0].upper()
-    if letter not in signs or not 1 <= len(parts) <= 3:
-        return None
-    total = 0.0
-    for place, part in enumerate(parts):
-        number = _number(part, 0, 60 if place else limit, 12)
-        if number is None:
-            return None
-        total += number / 60**place
-    return _number(-total if letter == signs[1] else total, -limit, limit, 7)

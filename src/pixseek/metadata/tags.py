@@ -20,8 +20,14 @@ OPTICS = EXPOSURE_TIME, F_NUMBER, FOCAL_LENGTH = 0x829A, 0x829D, 0x920A
 ISOS = 0x8827, 0x8832, 0x8833  # PhotographicSensitivity, RecommendedExposureIndex, ISOSpeed
 WRITTEN = DESCRIPTION, COMMENT = 0x010E, 0x9286  # ImageDescription, UserComment
 WINDOWS = XP_TITLE, XP_COMMENT, XP_KEYWORDS, XP_SUBJECT = 0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F
+ZONES = dict(zip(DATES, (0x9011, 0x9012, 0x9010), strict=True))  # OffsetTimeOriginal, ...
+RATINGS = RATING, RATING_PERCENT = 0x4746, 0x4749  # Windows', of 0 to 5 and of 0 to 100
 PLACE = LAT_REF, LAT, LON_REF, LON, ALT_REF, ALT = range(1, 7)
-_WANTED = frozenset({*DIRECTORIES, *CAMERA, *DATES, *OPTICS, *ISOS, *WRITTEN, *WINDOWS, *PLACE})
+SATELLITES = GPS_TIME, GPS_DIRECTION, GPS_DATE = 7, 17, 29
+_WANTED = frozenset(
+    {*DIRECTORIES, *CAMERA, *DATES, *OPTICS, *ISOS, *WRITTEN, *WINDOWS, *PLACE}
+    | {*ZONES.values(), *RATINGS, *SATELLITES}
+)
 
 _BYTES = (1, 2, 7, 129)  # TIFF types BYTE, ASCII, UNDEFINED, and UTF-8 (Exif 3.0)
 _NUMBERS = {3: "H", 4: "L", 5: "LL", 6: "b", 8: "h", 9: "l", 10: "ll", 11: "f", 12: "d", 13: "L"}

@@ -16,7 +16,10 @@ from itertools import pairwise
 
 from pixseek.records import Metadata
 
-WORDED = ("text", "caption", "labels", "description", "title", "keywords")
+WORDED = (
+    *("text", "caption", "labels", "description", "title", "keywords", "people"),
+    *("city", "region", "country"),
+)
 """Fields whose words are in the field `words`."""
 
 MAX_WORDS = 2000
