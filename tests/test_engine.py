@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pixseek import ImageSearchEngine, indexing, lock, reader, workers
+from pixseek import ImageSearchEngine, indexing, isolation, lock, workers
 from pixseek.cli.output import print_hits, print_hits_json
 from pixseek.encoders import RUNTIMES, Runtime
 from pixseek.encoders.catalog import MODELS, Model
@@ -37,7 +37,7 @@ from pixseek.errors import (
     UnknownStore,
     UnreadableImage,
 )
-from pixseek.records import Hit, IndexReport, Progress, Space, Vectors, Where
+from pixseek.records import Bounds, Hit, IndexReport, Progress, Space, Vectors, Where
 from pixseek.settings import load
 
 Paint = Callable[..., Path]
@@ -433,11 +433,13 @@ def test_a_bad_file_is_named_with_its_reason_and_tried_again_only_when_it_change
     assert engine.status().skipped == report.skipped
     reads: list[str] = []
 
-    def noting(content: bytes, input_size: int, **options: Any) -> object:
-        reads.append(options["name"])
-        return reader.read(content, input_size, **options)
+    read = isolation.read
 
-    monkeypatch.setattr(workers, "read", noting)
+    def noting(content: bytes, input_size: int, bounds: Bounds, **options: Any) -> object:
+        reads.append(options["name"])
+        return read(content, input_size, bounds, **options)
+
+    monkeypatch.setattr(isolation, "read", noting)
     again = engine.index_images(flags)
     assert counts(again) == {"unchanged": 8, "skipped": 1}
     assert (again.skipped, reads) == (report.skipped, [])

@@ -51,10 +51,11 @@ def test_every_setting_can_come_from_file_variable_and_argument(own_home: Path) 
         "memory_mb": 4,
         "max_megapixels": 5,
         "max_file_mb": 6,
+        "max_seconds": 6.5,
         "lock_timeout_s": 7.5,
     }
     assert list(values) == [field.name for field in fields(Settings)]
-    expected = Settings(own_home / "lib", "palette", "memory", "cuda", True, 3, 4, 5, 6, 7.5)
+    expected = Settings(own_home / "lib", "palette", "memory", "cuda", True, 3, 4, 5, 6, 6.5, 7.5)
     assert load(values) == expected
     assert load(environ={f"PIXSEEK_{k.upper()}": str(v) for k, v in values.items()}) == expected
     write("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
@@ -74,6 +75,8 @@ def test_a_tilde_in_the_library_is_the_home_folder(own_home: Path) -> None:
         ("workers", "1.5", "a whole number"),
         ("memory_mb", "0", "a whole number of at least 1"),
         ("max_megapixels", "0", "a whole number of at least 1"),
+        ("max_seconds", "0.5", "a number of at least 1"),
+        ("max_seconds", "nan", "a number of at least 1"),
         ("lock_timeout_s", "soon", "a number"),
         ("lock_timeout_s", "-0.1", "a number of at least 0"),
         ("lock_timeout_s", "nan", "a number"),

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pixseek import isolation
 from pixseek.encoders import resolve
 from pixseek.errors import ModelMismatch, UnreadableImage
 from pixseek.library import Library
 from pixseek.manifest import Entry
 from pixseek.metadata.wording import with_words
-from pixseek.reader import MemoryBudget, read
+from pixseek.reader import MemoryBudget
 from pixseek.records import DescribeReport, ImageFile, Metadata, OnProgress, Progress, Skipped
 from pixseek.stores.filters import Compare, Not
 from pixseek.words import Describer
@@ -130,14 +131,14 @@ class Description:
         for entry in outcome.files:
             file = ImageFile(entry.path, entry.size, entry.modified_ns)
             try:
-                content = content_of(file, self._limits.max_bytes)
+                content = content_of(file, self._limits.picture.max_bytes)
                 if item_id(content) != outcome.item:
                     raise UnreadableImage(entry.path, "it has changed; index it first")
-                picture = read(
+                picture = isolation.read(
                     content,
                     self._describer.input_size,
+                    self._limits.picture,
                     name=entry.path,
-                    max_pixels=self._limits.max_pixels,
                     budget=self._budget,
                 )
             except UnreadableImage as error:

@@ -21,7 +21,7 @@ from pixseek.ignoring import check_patterns
 from pixseek.library import Library
 from pixseek.manifest import VectorSet
 from pixseek.metadata.wording import words_asked
-from pixseek.opening import addressed, limits, load_model, named, open_items
+from pixseek.opening import addressed, bounds, limits, load_model, named, open_items
 from pixseek.places import located, stored
 from pixseek.queries import ImageSource, query_vector, read_picture, unit
 from pixseek.records import (
@@ -355,9 +355,10 @@ class ImageSearchEngine:
         node = self._filter(where)
         if words is not None:
             node = has_all("words", words_asked(words), node)
+        most = bounds(self._settings)
         while True:
             opened = self._library.opened()
-            query = query_vector(opened, text, image) if vector is None else unit(vector)
+            query = unit(vector) if vector is not None else query_vector(opened, text, image, most)
             hits = opened.store.search(query, k, where=node, min_score=min_score, offset=offset)
             if self._library.answers(opened):  # else its vectors may be gone already
                 return [located(hit, self._library.base) for hit in hits]
@@ -432,9 +433,8 @@ class ImageSearchEngine:
     ) -> DescribeReport:
         from pixseek.describing import Description
 
-        description = Description(
-            self._library, describer, limits(self._settings), self._exclusively
-        )
+        within = limits(self._settings)
+        description = Description(self._library, describer, within, self._exclusively)
         return description.run(again=again, on_progress=on_progress)
 
     def _exclusively(self) -> AbstractContextManager[object]:

@@ -36,6 +36,8 @@ from pixseek.workers import Limits, Outcome, Workers
 FILES_PER_WRITE = 256
 SECONDS_PER_WRITE = 2.0
 """A write happens after this many files or seconds, whichever is first."""
+READING = "reading.txt"
+"""In the library's folder, while a run is at work: see pixseek.suspects."""
 
 
 class Indexer:
@@ -54,7 +56,7 @@ class Indexer:
         self._base = manifest.base
         self._stored: set[str] = set()
         """Ids whose vectors are in the store."""
-        self._workers = Workers(encoder, limits, self._stored)
+        self._workers = Workers(encoder, limits, self._stored, manifest.folder / READING)
         self._found_again: set[str] = set()
         self._beside: dict[str, ImageFile | None] = {}
         """Pictures whose sidecar is to be read, or has gone."""

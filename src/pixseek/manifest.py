@@ -63,6 +63,7 @@ class Manifest:
 
     def __init__(self, library: Path, *, create: bool) -> None:
         """Raises LibraryNotFound when there is none and `create` is False."""
+        self.folder = library
         self.base = Base(library.parent)
         self._database = Database(library, create=create)
         self.sidecars = Sidecars(self._database, self._key, self._path)

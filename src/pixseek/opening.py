@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pixseek import inventory, settings
 from pixseek.encoders import DEFAULT_MODEL, Encoder, load_encoder, resolve
 from pixseek.given import Given
+from pixseek.records import Bounds
 from pixseek.stores.address import Address
 
 if TYPE_CHECKING:
@@ -55,8 +56,16 @@ def limits(chosen: settings.Settings) -> Limits:
     return Limits(
         workers=chosen.worker_count(),
         memory_bytes=chosen.memory_mb * 1_000_000,
-        max_pixels=chosen.max_megapixels * 1_000_000,
+        picture=bounds(chosen),
+    )
+
+
+def bounds(chosen: settings.Settings) -> Bounds:
+    """What each picture file may ask for."""
+    return Bounds(
         max_bytes=chosen.max_file_mb * 1_000_000,
+        max_pixels=chosen.max_megapixels * 1_000_000,
+        max_seconds=chosen.max_seconds,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pixseek.errors import InvalidQuery, PixseekError
 from pixseek.library import Opened
-from pixseek.records import Vector
+from pixseek.records import USUAL, Bounds, Vector
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,18 +19,27 @@ if TYPE_CHECKING:
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image"
 
 
-def query_vector(opened: Opened, text: str | None, image: ImageSource | None) -> Vector:
+def query_vector(
+    opened: Opened,
+    text: str | None,
+    image: ImageSource | None,
+    bounds: Bounds = USUAL,
+) -> Vector:
     """The text's vector, the image's, or the direction between both; (d,), length 1."""
     # The store reads its codes from disk while the model is loaded: together a cold search
     # is about a quarter faster.
     preloading = threading.Thread(target=_preload, args=(opened,))
     preloading.start()
+    if image is not None:
+        from pixseek import isolation
+
+        isolation.prepare()
     vectors: list[Vector] = []
     try:
         if text and text.strip():
             vectors.append(opened.encoder.encode_texts([text])[0])
         if image is not None:
-            picture = read_picture(image, opened.encoder.input_size)
+            picture = read_picture(image, opened.encoder.input_size, bounds)
             vectors.append(opened.encoder.encode_images([picture])[0])
     finally:
         preloading.join()
@@ -46,19 +55,24 @@ def _preload(opened: Opened) -> None:
         opened.store.preload()
 
 
-def read_picture(source: ImageSource, side: int) -> Image.Image:
+def read_picture(source: ImageSource, side: int, bounds: Bounds = USUAL) -> Image.Image:
     """A picture upright: a file, a file's bytes, or a Pillow image.
 
-    Files are reduced; their shorter side keeps at least `side` pixels if it has as many.
+    Files are reduced; their shorter side keeps at least `side` pixels if it has as many. They are
+    decoded in a process of its own, whoever they come from.
     Raises MissingPath and UnreadableImage.
     """
-    from pixseek.reader import read, upright
+    from pixseek import isolation
+    from pixseek.reader import content_of, upright
 
     if isinstance(source, bytes | bytearray | memoryview):
-        return read(bytes(source), side).image
-    if isinstance(source, str | os.PathLike):
-        return read(Path(os.path.expanduser(source)), side).image  # noqa: PTH111
-    return upright(source)
+        content, name = bytes(source), "the picture given"
+    elif isinstance(source, str | os.PathLike):
+        path = Path(os.path.expanduser(source))  # noqa: PTH111  Path raises for unknown users
+        content, name = content_of(path, bounds.max_bytes), str(path)
+    else:
+        return upright(source)
+    return isolation.read(content, side, bounds, name=name).image
 
 
 def unit(vector: Sequence[float] | Vector) -> Vector:

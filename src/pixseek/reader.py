@@ -5,19 +5,18 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from pixseek.colours import in_srgb
 from pixseek.errors import MissingPath, UnreadableImage
-
-MAX_PIXELS = 300_000_000
-"""Larger pictures are refused before any memory is taken for them."""
+from pixseek.records import USUAL
 
 FORMATS = (*("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO"),)
 """Pillow's names of what is decoded; what else Pillow could try is not (EPS starts a program,
@@ -63,6 +62,14 @@ class Picture:
     """A JPEG's IPTC data sets; empty where it has none."""
 
 
+class Budget(Protocol):
+    """What memory for decoding is asked of."""
+
+    def taking(self, size_bytes: int) -> AbstractContextManager[None]:
+        """Waits until there is room; it is taken until the context is left."""
+        ...
+
+
 class MemoryBudget:
     """Keeps the pictures that are being decoded at once below a number of bytes.
 
@@ -95,8 +102,8 @@ def read(
     input_size: int,
     *,
     name: str | None = None,
-    max_pixels: int = MAX_PIXELS,
-    budget: MemoryBudget = UNBOUNDED,
+    max_pixels: int = USUAL.max_pixels,
+    budget: Budget = UNBOUNDED,
 ) -> Picture:
     """Decode a picture for a model whose input is `input_size` pixels on a side.
 
@@ -106,12 +113,7 @@ def read(
     decoded, with the reason.
     """
     called = name or (str(source) if isinstance(source, Path) else "the picture given")
-    try:
-        content = source.read_bytes() if isinstance(source, Path) else source
-    except FileNotFoundError as error:
-        raise MissingPath(called, "a picture file that exists") from error
-    except OSError as error:
-        raise UnreadableImage(called, error.strerror or str(error)) from error
+    content = content_of(source) if isinstance(source, Path) else source
     if not content:
         raise UnreadableImage(called, "the file is empty")
     with _translated(called):
@@ -122,6 +124,21 @@ def read(
             raise UnreadableImage(called, reason)
         with budget.taking(_bytes_to_decode(opened, input_size)):
             return _decode(opened, input_size)
+
+
+def content_of(path: Path, max_bytes: int = USUAL.max_bytes) -> bytes:
+    """A file's bytes. Raises MissingPath, and UnreadableImage for files over the limit too."""
+    try:
+        size = path.stat().st_size
+        if size > max_bytes:
+            raise UnreadableImage(path, f"{size} bytes are more than the limit of {max_bytes}")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise MissingPath(path, "a picture file that exists") from error
+    except OSError as error:
+        raise UnreadableImage(path, error.strerror or str(error)) from error
+    except MemoryError as error:
+        raise UnreadableImage(path, "not enough memory to read it") from error
 
 
 def upright(image: Image.Image) -> Image.Image:

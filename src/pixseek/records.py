@@ -40,6 +40,20 @@ class ImageFile(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a file may ask of its decoder; one that asks more is refused with the reason."""
+
+    max_bytes: int = 2_000_000_000
+    max_pixels: int = 300_000_000
+    max_seconds: float = 60.0
+    """Of decoding; waiting for memory does not count."""
+
+
+USUAL = Bounds()
+"""Where nothing else is said."""
+
+
+@dataclass(frozen=True, slots=True)
 class Space:
     """What a set of vectors was made by; vectors of two spaces are never compared."""
 

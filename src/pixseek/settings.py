@@ -55,6 +55,9 @@ class Settings:
     )
     max_megapixels: int = _setting(300, "larger pictures are skipped, in millions of pixels")
     max_file_mb: int = _setting(2000, "larger files are skipped, in megabytes")
+    max_seconds: float = _setting(
+        60.0, "files that take longer to decode are skipped; waiting for memory does not count"
+    )
     lock_timeout_s: float = _setting(
         3600.0, "seconds to wait while another process is writing to the library"
     )
@@ -111,7 +114,8 @@ def _checked(name: str, value: object, source: str) -> object:
         if str(value).lower() not in _TRUTHS:
             raise InvalidSetting(name, value, f"one of {', '.join(_TRUTHS)}", source)
         return _TRUTHS[str(value).lower()]
-    kind, expected = (float, "a number") if name == "lock_timeout_s" else (int, "a whole number")
+    in_seconds = name in ("lock_timeout_s", "max_seconds")
+    kind, expected = (float, "a number") if in_seconds else (int, "a whole number")
     try:
         number = kind(str(value))
     except ValueError as error:

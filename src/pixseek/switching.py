@@ -23,6 +23,8 @@ from pixseek.workers import Limits, Outcome, Workers, batches
 
 ITEMS_AT_ONCE = 10_000
 """Items whose files are looked up together."""
+READING = "switch-reading.txt"
+"""In the library's folder, while a switch is at work: see pixseek.suspects."""
 AT_ONCE = 64
 """Vectors written together: at the speed of slow models a few seconds' work."""
 _NO_FILE = Skipped(Path(), "it came without a file; add it again by the new model")
@@ -106,7 +108,8 @@ class Switch:
             self._unreadable.update((item, _NO_FILE) for item in items if not waiting[item])
             # An item may have several files: one that fails is tried by its next.
             while turn := {files.pop(0): item for item, files in waiting.items() if files}:
-                workers = Workers(lambda: self._encoder, self._limits, frozenset())
+                notes = self._manifest.folder / READING
+                workers = Workers(lambda: self._encoder, self._limits, frozenset(), notes)
                 for outcomes in batches(
                     chain.from_iterable(workers.run(map(_file, turn))), AT_ONCE
                 ):

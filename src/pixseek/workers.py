@@ -15,11 +15,13 @@ from typing import TypeVar
 
 from blake3 import blake3
 
+from pixseek import isolation, reader
 from pixseek.encoders import Encoder
-from pixseek.errors import UnreadableImage
-from pixseek.metadata import content_fields
-from pixseek.reader import MemoryBudget, Picture, read
-from pixseek.records import ImageFile, Metadata, Vector
+from pixseek.errors import MissingPath, UnreadableImage
+from pixseek.isolation import Decoded
+from pixseek.reader import MemoryBudget
+from pixseek.records import Bounds, ImageFile, Metadata, Vector
+from pixseek.suspects import Suspects
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -37,10 +39,8 @@ class Limits:
     workers: int
     memory_bytes: int
     """For pictures that are being decoded at once."""
-    max_pixels: int
-    """Pictures with more are skipped."""
-    max_bytes: int
-    """Files with more are skipped."""
+    picture: Bounds
+    """Of each file; those that ask for more are skipped."""
 
 
 @dataclass(slots=True)
@@ -61,48 +61,58 @@ class Workers:
     """Threads that turn files into vectors."""
 
     def __init__(
-        self, encoder: Callable[[], Encoder], limits: Limits, known: Container[str]
+        self,
+        encoder: Callable[[], Encoder],
+        limits: Limits,
+        known: Container[str],
+        notes: Path | None = None,
     ) -> None:
         """encoder: called when the first picture needs one.
 
         known: ids of contents that need no vector; it may grow while the workers run.
+        notes: a file for what is being read. Without one every picture is decoded in a process of
+        its own, which is slower.
         """
         self._encoder = encoder
         self._limits = limits
         self._known = known
         self._budget = MemoryBudget(limits.memory_bytes)
+        self._notes = notes
 
     def run(self, files: Iterable[ImageFile]) -> Iterator[list[Outcome]]:
         """Every file's outcome, a few at a time, in the order they finish; few are in flight."""
         tasks = batches((Outcome(file) for file in files), FILES_PER_TASK)
-        return overlapped(self._work, tasks, self._limits.workers)
+        if self._notes is None:
+            yield from overlapped(self._work, tasks, self._limits.workers)
+            return
+        with Suspects(self._notes) as suspects:
 
-    def _work(self, task: list[Outcome]) -> list[Outcome]:
+            def work(task: list[Outcome]) -> list[Outcome]:
+                with suspects.reading([outcome.file.path for outcome in task]):
+                    return self._work(task, suspects)
+
+            yield from overlapped(work, tasks, self._limits.workers)
+
+    def _work(self, task: list[Outcome], suspects: Suspects | None = None) -> list[Outcome]:
         """Read, decode and encode a few files; runs on a worker's thread."""
-        pictures: list[tuple[Outcome, Picture]] = []
+        pictures: list[tuple[Outcome, Decoded]] = []
         for outcome in task:
             try:
-                picture = self._picture(outcome)
+                here = suspects is not None and outcome.file.path not in suspects
+                picture = self._picture(outcome, here)
             except UnreadableImage as error:
                 outcome.skipped = error.reason
                 continue
             if picture is None:
                 continue
-            outcome.content = content_fields(
-                picture.width,
-                picture.height,
-                picture.format,
-                picture.exif,
-                xmp=picture.xmp,
-                iptc=picture.iptc,
-            )
+            outcome.content = picture.fields
             pictures.append((outcome, picture))
             if sum(p.image.width * p.image.height for _, p in pictures) > PIXELS_AT_ONCE:
                 self._encode(pictures)
         self._encode(pictures)
         return task
 
-    def _encode(self, pictures: list[tuple[Outcome, Picture]]) -> None:
+    def _encode(self, pictures: list[tuple[Outcome, Decoded]]) -> None:
         """Give each outcome its vector; empties the list."""
         if pictures:
             vectors = self._encoder().encode_images([picture.image for _, picture in pictures])
@@ -110,35 +120,31 @@ class Workers:
                 outcome.vector = vector
             pictures.clear()
 
-    def _picture(self, outcome: Outcome) -> Picture | None:
-        """The file decoded, or None when its content is known."""
-        content = content_of(outcome.file, self._limits.max_bytes)
+    def _picture(self, outcome: Outcome, here: bool) -> Decoded | None:
+        """The file decoded, or None when its content is known. here: see isolation.read."""
+        content = content_of(outcome.file, self._limits.picture.max_bytes)
         id = item_id(content)
         if id in self._known:
             outcome.item = id
             return None
-        picture = read(
+        picture = isolation.read(
             content,
             self._encoder().input_size,
+            self._limits.picture,
             name=outcome.file.path,
-            max_pixels=self._limits.max_pixels,
             budget=self._budget,
+            here=here,
         )
         outcome.item = id
         return picture
 
 
 def content_of(file: ImageFile, max_bytes: int) -> bytes:
-    """A file's bytes. Raises UnreadableImage, for files over the limit too."""
-    path = Path(file.path)
-    if file.size > max_bytes:
-        raise UnreadableImage(path, f"{file.size} bytes are more than the limit of {max_bytes}")
+    """A file's bytes. Raises UnreadableImage, for files over the limit and files gone, too."""
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UnreadableImage(path, error.strerror or str(error)) from error
-    except MemoryError as error:
-        raise UnreadableImage(path, "not enough memory to read it") from error
+        return reader.content_of(Path(file.path), max_bytes)
+    except MissingPath as error:
+        raise UnreadableImage(file.path, "No such file or directory") from error
 
 
 def item_id(content: bytes) -> str:
