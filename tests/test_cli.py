@@ -1116,6 +1116,13 @@ def test_a_wrong_argument_is_named_below_the_usage(arguments: tuple[str, ...], r
     assert arguments[-1].partition("=")[0] in error
 
 
+def test_times_that_are_none_are_refused_before_anything_is_watched(run: Run, flags: Path) -> None:
+    for option, value in [("--delay", "-1"), ("--rescan", "inf"), ("--delay", "nan")]:
+        refused = run("watch", flags, option, value)
+        assert refused.code == 2
+        assert f"{option} is {float(value)}; expected seconds" in refused.err
+
+
 def test_no_command_and_an_unknown_command_are_wrong_arguments(run: Run) -> None:
     assert run().code == 2
     unknown = run("serach", "red")

@@ -30,13 +30,14 @@ ROOMS = tuple(
     """
     errors records settings lock database ignoring files suspects colours reader metadata isolation
     encoders inventory words stores given sidecars manifest places library queries sync workers
-    indexing describing switching moving collection care opening engine cli langchain
+    indexing describing switching moving collection care opening engine watching cli langchain
     """.split()  # noqa: SIM905  one a line would be a page
 )
 """As the table in docs/architecture.md has them: each may import those before it."""
 FACES = {
     # What looks after a library, after models, or after stores has no part in searching.
-    "cli": {"cli", "care", "engine", "errors", "inventory", "moving", "records", "settings"},
+    "cli": {"cli", "care", "engine", "errors", "inventory", "moving", "records", "settings"}
+    | {"watching"},
     # Documents have ids, and no folders to keep in step: `collection` is what the engine gives out
     # for such things (`open_items`, `ImageSearchEngine.items`), and its nouns are needed to say so.
     "langchain": {"langchain", "collection", "engine", "errors", "records", "settings"},
@@ -45,7 +46,7 @@ SEE_SETTINGS = {"settings", "inventory", "opening", "engine", *FACES}
 OWN_PROCESS = {"pixseek.isolation.child"}
 """What only ever runs in a process that it is the whole of."""
 HEAVY = {"numpy", "PIL", "onnxruntime", "tokenizers", "simsimd", "tqdm", "torch", "huggingface_hub"}
-HEAVY |= {"langchain_core", "pydantic", "chromadb"}
+HEAVY |= {"langchain_core", "pydantic", "chromadb", "watchfiles", "anyio"}
 NOT_ROOMS = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 INSTRUCTION = re.compile(
     r"\b(check|choose|correct|divide|encode|fetch|index|install|leave|name|open|reinstall|restore|search"

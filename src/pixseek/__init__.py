@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Skipped,
         Space,
     )
+    from pixseek.watching import watch
 
 _HOMES = {
     "ImageSearchEngine": "pixseek.engine",
@@ -42,6 +43,7 @@ _HOMES = {
     "Progress": "pixseek.records",
     "Skipped": "pixseek.records",
     "Space": "pixseek.records",
+    "watch": "pixseek.watching",
 }
 
 __all__ = [
@@ -57,6 +59,7 @@ __all__ = [
     "Skipped",
     "Space",
     "__version__",
+    "watch",
 ]
 
 

@@ -22,8 +22,17 @@ EXTENSIONS = frozenset(
 )
 """Taken for pictures when a folder is read; a file that is named itself is tried whatever it is."""
 
-SKIPPED_FOLDERS = frozenset({"@eadir", "#recycle", "$recycle.bin", "system volume information"})
+SKIPPED_FOLDERS = frozenset(
+    {
+        *("@eadir", "#recycle", "#snapshot"),  # Synology
+        *("@__thumb", "@recycle", "@recently-snapshot"),  # QNAP
+        *("$recycle.bin", "system volume information", "lost+found"),
+    }
+)
 """Folders that systems make and fill with thumbnails or rubbish; compared in lower case."""
+_PREVIEWS = ".lrdata"  # Lightroom's
+_PHOTOS = ".photoslibrary"  # Apple's: all but the originals are made of them
+_ORIGINALS = frozenset({"originals", "masters"})
 
 
 class Known(NamedTuple):
@@ -204,7 +213,7 @@ def scan(
                             passed_over.add(prefix + name)
                     elif found is not None:
                         yield found
-                    elif is_folder and name.lower() not in SKIPPED_FOLDERS:
+                    elif is_folder and _is_of_people(current, name):
                         waiting.append((prefix + name, here))
                     elif sidecars is not None and _extension(name) == "xmp":
                         sidecar = image_file(prefix + name, entry.stat)
@@ -213,6 +222,14 @@ def scan(
                             sidecars[base] = sidecar  # of a.XMP and a.xmp always the same
         except OSError:
             unreadable.append(current)
+
+
+def _is_of_people(folder: str, name: str) -> bool:
+    """Whether a folder holds what people put there, and not what programs made of it."""
+    name = name.lower()
+    if name in SKIPPED_FOLDERS or name.endswith(_PREVIEWS):
+        return False
+    return name in _ORIGINALS or not folder.lower().endswith(_PHOTOS)
 
 
 def _extension(name: str) -> str:

@@ -142,10 +142,14 @@ class Indexer:
     def _read_beside(self, entries: Mapping[str, Entry]) -> set[str]:
         """Remember what the sidecars of these files say; gives the items of which one does."""
         beside = {path: self._beside[path] for path in entries if path in self._beside}
+        items = {path: entries[path].item for path in beside}
         self._manifest.sidecars.record(
-            {path: file and Noted(file, sidecars.read(file)) for path, file in beside.items()}
+            {
+                path: Noted(file, sidecars.read(file)) if file and items[path] else None
+                for path, file in beside.items()
+            }
         )
-        return {entry.item for path in beside if (entry := entries[path]).item is not None}
+        return {item for item in items.values() if item is not None}
 
     def _retell(self, paths: list[str], report: IndexReport) -> None:
         """Bring files in step whose sidecars alone differ."""

@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias
 
 from pixseek.errors import LibraryLocked
 
-Role: TypeAlias = Literal["writer", "switch"]
-"""What can be done by one process at a time; a switch goes on while others write."""
+Role: TypeAlias = Literal["writer", "switch", "watch"]
+"""What can be done by one process at a time; a switch, or watching, goes on while others write."""
 _PROBED_S = 0.2
 
 

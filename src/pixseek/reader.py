@@ -31,6 +31,9 @@ KEEP_TIMES = 2
 twice as many changes a vector by 0.0007 (mean cosine) and is three times faster at 12 megapixels;
 once as many changes it by 0.004 (docs/decisions/003-indexing-workers.md)."""
 
+_READS = 3
+"""How often a file is read that changes meanwhile."""
+
 LONGEST = 20
 """Times the shorter side that the longer may have; what is longer still is squeezed to it."""
 BAND_PIXELS = 4_000_000
@@ -132,13 +135,25 @@ def content_of(path: Path, max_bytes: int = USUAL.max_bytes) -> bytes:
         size = path.stat().st_size
         if size > max_bytes:
             raise UnreadableImage(path, f"{size} bytes are more than the limit of {max_bytes}")
-        return path.read_bytes()
+        return _settled(path)
     except FileNotFoundError as error:
         raise MissingPath(path, "a picture file that exists") from error
     except OSError as error:
         raise UnreadableImage(path, error.strerror or str(error)) from error
     except MemoryError as error:
         raise UnreadableImage(path, "not enough memory to read it") from error
+
+
+def _settled(path: Path) -> bytes:
+    """The bytes that a file has at one moment: read again where it changed meanwhile."""
+    before = path.stat()
+    for _ in range(_READS):
+        content = path.read_bytes()
+        after = path.stat()
+        if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
+            return content
+        before = after
+    raise UnreadableImage(path, "it goes on changing while it is read; index it when that is done")
 
 
 def upright(image: Image.Image) -> Image.Image:

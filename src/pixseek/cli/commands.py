@@ -65,6 +65,14 @@ def _index(arguments: argparse.Namespace) -> int:
     return SKIPPED_FILES if arguments.strict and skipped else 0
 
 
+def _watch(arguments: argparse.Namespace) -> int:
+    from pixseek.cli.following import follow
+
+    folders = [_existing(path) for path in arguments.paths]
+    _let_the_reader_judge()
+    return follow(arguments, folders)
+
+
 def _search(arguments: argparse.Namespace) -> int:
     query, folders = _query_and_folders(arguments)
     where = _where(arguments.where)
@@ -283,6 +291,7 @@ def _pull(arguments: argparse.Namespace) -> int:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "index": _index,
+    "watch": _watch,
     "search": _search,
     "status": _status,
     "remove": _remove,

@@ -112,6 +112,37 @@ def _index(commands: _Commands) -> None:
     parser.add_argument("--quiet", action="store_true", help="print no progress")
 
 
+def _watch(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "watch",
+        "keep the library in step while files come, change and go",
+        "Index folders, then go on whenever something in them changes, until it is interrupted"
+        " (Ctrl-C). Without a folder, all folders of the library. A second one for the same library"
+        " waits until the first has ended.",
+    )
+    parser.add_argument("paths", nargs="*", metavar="FOLDER", help="folders to keep in step")
+    _library(parser)
+    parser.add_argument("--model", metavar="NAME", help="model of a new library")
+    _offline(parser)
+    parser.add_argument("--workers", metavar="N", help="threads (default: one a core)")
+    parser.add_argument(
+        "--delay",
+        type=float,
+        default=2.0,
+        metavar="S",
+        help="seconds in which nothing must have happened before files are read (default: 2)",
+    )
+    parser.add_argument(
+        "--rescan",
+        type=float,
+        default=600.0,
+        metavar="S",
+        help="compare all files so often, for drives that report no changes (default: 600)",
+    )
+    _run(parser)
+
+
 def _search(commands: _Commands) -> None:
     parser = _command(
         commands,
@@ -404,6 +435,6 @@ def _run(parser: argparse.ArgumentParser) -> None:
 
 
 _ADDED = (
-    *(_index, _search, _caption, _label, _status, _remove, _switch),
+    *(_index, _watch, _search, _caption, _label, _status, _remove, _switch),
     *(_move, _doctor, _backup, _restore, _models),
 )
