@@ -70,15 +70,16 @@ def where(filter: Mapping[str, object]) -> Filter:
     return parsed
 
 
-Kind: TypeAlias = Literal["prefix", "contains", "order"]
+Kind: TypeAlias = Literal["prefix", "contains", "icontains", "order"]
 """Conditions that not every engine can express; `order` is that of texts."""
 
 
 def kinds(node: Filter) -> set[Kind]:
     """Which of them a filter has."""
     if isinstance(node, Compare):
-        if node.operator == "prefix" or node.operator == "contains":
-            return {node.operator}
+        operator = node.operator
+        if operator == "prefix" or operator == "contains" or operator == "icontains":
+            return {operator}
         ordered = node.operator in ("gt", "gte", "lt", "lte") and isinstance(node.value, str)
         return {"order"} if ordered else set()
     parts = (node.part,) if isinstance(node, Not) else node.parts
@@ -145,8 +146,8 @@ _operators: st.SearchStrategy[dict[str, object]] = st.one_of(
     st.builds(lambda value: {"$exists": value}, st.booleans()),
     st.builds(
         lambda name, value: {name: value},
-        st.sampled_from(["$prefix", "$contains"]),
-        st.sampled_from(["a", "b", "u", "\\", "\udcff", "\U0001f600", "\x00"]),
+        st.sampled_from(["$prefix", "$contains", "$icontains"]),
+        st.sampled_from(["a", "B", "b", "u", "\\", "\udcff", "\U0001f600", "\x00", "É", "İ"]),
     ),
 )
 wheres: st.SearchStrategy[dict[str, object]] = st.recursive(

@@ -727,6 +727,26 @@ def _library(run: Run) -> str:
     return f"local:{json.loads(run('status', '--json').out)['path']}"
 
 
+def test_a_query_is_a_line_of_the_language_unless_it_is_plain(indexed: Path, run: Run) -> None:
+    assert run("search", "red -name:red", "-k", "1").names == ["half.png"]
+    assert run("search", "red -blue", "-k", "1").names == ["red.png"]
+    either = run("search", "red OR blue", indexed, "--min-score", "0.9")
+    assert sorted(either.names) == ["blue.png", "red.png"]
+    assert run("search", "name:half ext:png").names == ["half.png"]
+    assert run("search", f'like:"{indexed}/blue.png"', "-k", "1").names == ["blue.png"]
+    assert run("search", "red -name:red", "-k", "1", "--plain").names == ["red.png"]
+    assert run("search", "--", "-red", "-k", "1").code == 2  # folders named -k and 1
+    assert run("search", "-k", "1", "--", "-red").names == ["blue.png"]
+
+
+def test_a_query_that_is_not_understood_is_pointed_at(indexed: Path, run: Run) -> None:
+    answer = run("search", "red camra:iphone", indexed)
+    assert answer.code == 2
+    assert answer.out == ""
+    assert "did you mean camera:?" in answer.err
+    assert answer.err.splitlines()[-2:] == ["    red camra:iphone", "        ^"]
+
+
 def test_search_by_exact_words_finds_only_pictures_that_have_them(flags: Path, run: Run) -> None:
     run("index", flags, "--quiet")
     assert run("search", "--words", "no such word").out == ""

@@ -388,7 +388,7 @@ def test_labels_given_again_take_the_place_of_those_before(
     assert found(labelled, "otter") == set()
     assert labelled.label_images(["dog"], threshold=1.0).found == 0
     assert "labels" not in labelled.search("tiger", k=1)[0].metadata
-    assert "words" not in labelled.search("tiger", k=1)[0].metadata
+    assert labelled.search("tiger", k=1)[0].metadata["words"] == ["photo", "06", "jpg"]
     labelled.label_images()
 
 
@@ -420,7 +420,7 @@ def test_words_join_text_image_and_filter(flags: Path, engine: ImageSearchEngine
     def names(**query: object) -> list[str]:
         return [hit.path.name for hit in engine.search(**query)]  # type: ignore[arg-type]
 
-    assert names(text="blue", words="flag") == ["b.png", "r.png"]
+    assert names(query="blue", words="flag") == ["b.png", "r.png"]
     assert names(image=flags / "r.png", words="flag") == ["r.png", "b.png"]
     assert names(words="flag", where={"name": "b.png"}) == ["b.png"]
     assert names(words="flag", k=1) + names(words="flag", offset=1) == names(words="flag")

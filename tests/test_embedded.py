@@ -202,8 +202,10 @@ def test_the_words_of_a_picture_are_those_of_all_its_texts_now() -> None:
         "words": ["old"],
     }
     assert with_words(one)["words"] == ["exit", "now", "a", "dog", "grass"]
-    assert with_words({"name": "dog.jpg", "words": ["old"]}) == {"name": "dog.jpg"}
-    assert merge({"title": "A dog"}, {"name": "x"})["words"] == ["a", "dog"]
+    assert with_words({"path": "dog.jpg", "words": ["old"]}) == {"path": "dog.jpg"}
+    assert with_words({"name": "my dog.jpg"})["words"] == ["my", "dog", "jpg"]
+    assert with_words({"name": ["a_1.jpg", "b.jpg"]})["words"] == ["a", "1", "jpg", "b"]
+    assert merge({"title": "A dog"}, {"name": "x"})["words"] == ["a", "dog", "x"]
 
 
 # Photographs of others (not in this repository): PIXSEEK_TEST_DATA/files

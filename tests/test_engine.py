@@ -259,7 +259,7 @@ def test_a_touched_file_with_the_same_content_is_neither_encoded_nor_called_chan
     assert CountingEncoder.encoded == 8
     assert report.changed == 0, "its content does not differ from last time"
     assert report.indexed == 8
-    (hit,) = counting.search(text="red", k=1)
+    (hit,) = counting.search(query="red", k=1)
     assert hit.metadata["modified"] == 1_600_000_000
     assert counts(counting.index_images(flags)) == {"unchanged": 8}
 

@@ -29,15 +29,18 @@ ROOT = PACKAGE.parent.parent
 ROOMS = tuple(
     """
     errors records settings lock database ignoring files suspects colours reader metadata isolation
-    encoders inventory words stores given sidecars manifest places library queries sync workers
-    indexing describing switching moving collection care opening engine watching cli langchain
+    encoders inventory words stores given sidecars manifest places library query sync
+    workers indexing describing switching moving collection care opening engine watching cli
+    langchain
     """.split()  # noqa: SIM905  one a line would be a page
 )
 """As the table in docs/architecture.md has them: each may import those before it."""
 FACES = {
     # What looks after a library, after models, or after stores has no part in searching.
-    "cli": {"cli", "care", "engine", "errors", "inventory", "moving", "records", "settings"}
-    | {"watching"},
+    "cli": {
+        *("cli", "care", "engine", "errors", "inventory", "moving", "records", "settings"),
+        "watching",
+    },
     # Documents have ids, and no folders to keep in step: `collection` is what the engine gives out
     # for such things (`open_items`, `ImageSearchEngine.items`), and its nouns are needed to say so.
     "langchain": {"langchain", "collection", "engine", "errors", "records", "settings"},

@@ -22,7 +22,7 @@ from PIL import Image
 from tests.conftest import SAMPLES, Paint
 from tests.test_langchain_faults import PlainClip
 
-from pixseek import ImageSearchEngine
+from pixseek import ImageSearchEngine, Query
 from pixseek.encoders.calibration import FAMILIES, calibration, measured
 from pixseek.encoders.catalog import MODELS
 from pixseek.encoders.pocket import scores
@@ -535,6 +535,15 @@ def test_a_retriever_asks_by_words_by_picture_and_by_both(
     assert names(least.invoke("green")) == ["green"]
     with pytest.raises(InvalidQuery, match="the query is empty"):
         retriever.invoke("")
+
+
+def test_a_retriever_reads_the_query_language_only_if_asked_to(colours: ImageSearchEngine) -> None:
+    line = "red -name:red"
+    plain = ImageRetriever(engine=colours, k=1)
+    assert names(plain.invoke(line)) == ["red"]
+    found = ImageRetriever(engine=colours, k=1, syntax=True).invoke(line)
+    assert names(found) != ["red"]
+    assert plain.invoke(Query.parse(line)) == found  # type: ignore[arg-type]  # LangChain says str
 
 
 async def test_a_retriever_can_be_awaited(

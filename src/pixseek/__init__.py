@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from pixseek.engine import ImageSearchEngine
     from pixseek.errors import PixseekError
+    from pixseek.query.tree import Query
     from pixseek.records import (
         DescribeReport,
         Hit,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ImageSearchEngine": "pixseek.engine",
     "PixseekError": "pixseek.errors",
+    "Query": "pixseek.query.tree",
     "DescribeReport": "pixseek.records",
     "Hit": "pixseek.records",
     "ImageFile": "pixseek.records",
@@ -56,6 +58,7 @@ __all__ = [
     "LibraryStatus",
     "PixseekError",
     "Progress",
+    "Query",
     "Skipped",
     "Space",
     "__version__",

@@ -14,16 +14,16 @@ from pixseek import inventory, lock, settings, sync
 from pixseek.encoders import DEFAULT_MODEL, Encoder, load_encoder
 from pixseek.encoders.calibration import calibration
 from pixseek.encoders.catalog import MODELS
-from pixseek.errors import InvalidFilter, InvalidQuery, PixseekError
+from pixseek.errors import InvalidFilter, PixseekError
 from pixseek.files import EXTENSIONS, absolute
 from pixseek.given import Given, encoder_of
 from pixseek.ignoring import check_patterns
 from pixseek.library import Library
 from pixseek.manifest import VectorSet
-from pixseek.metadata.wording import words_asked
 from pixseek.opening import addressed, bounds, limits, load_model, named, open_items
-from pixseek.places import located, stored
-from pixseek.queries import ImageSource, query_vector, read_picture, unit
+from pixseek.query import searching
+from pixseek.query.tree import ImageSource, Query
+from pixseek.query.vectors import read_picture, unit
 from pixseek.records import (
     DescribeReport,
     Hit,
@@ -37,7 +37,7 @@ from pixseek.records import (
     Vector,
     Where,
 )
-from pixseek.stores.filters import Filter, has_all, parse
+from pixseek.stores.filters import parse
 from pixseek.sync import Source
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ __all__ = [
     "Encoder",
     "ImageSearchEngine",
     "ImageSource",
+    "Query",
     "Source",
     "calibration",
     "encoder_of",
@@ -184,7 +185,9 @@ class ImageSearchEngine:
         leaving = [absolute(path) for path in sync.listed(paths)]
         with self._writing, lock.writing(self.library, wait_s=self._settings.lock_timeout_s):
             if where is not None:
-                items = self._library.opened().store.ids(self._filter(where))
+                opened = self._library.opened()
+                node = searching.checked(parse(where), self._library, opened)
+                items = opened.store.ids(node)
                 for entries in self._library.manifest.files_of(items).values():
                     leaving += [entry.path for entry in entries]
             gone: dict[str, None] = {}
@@ -325,7 +328,7 @@ class ImageSearchEngine:
 
     def search(
         self,
-        text: str | None = None,
+        query: str | Query | None = None,
         *,
         image: ImageSource | None = None,
         vector: Sequence[float] | Vector | None = None,
@@ -337,31 +340,27 @@ class ImageSearchEngine:
     ) -> list[Hit]:
         """The k nearest pictures to a text, an image, or both together, nearest first.
 
+        query: a text, in which nothing is syntax, or a Query (docs/query.md); one of conditions
+            only gives the latest pictures first, with the score 0.
         image: a path, a file's bytes or a Pillow image; it need not be in the library.
         words: only pictures with all of these words in them or in what is said of them
             (docs/words.md); alone, they are the text as well.
         vector: by the library's model, of any length above 0, in place of text and image.
         where: only pictures whose metadata passes (docs/filters.md). min_score: -1 to 1.
         offset: hits to pass over, for the next page. An empty library gives [].
-        Raises InvalidQuery, InvalidFilter, MissingPath, UnreadableImage; ModelMismatch when the
-        installed model is not the one that made the library's vectors.
+        Raises InvalidQuery, InvalidFilter, UnsupportedFilter, MissingPath, UnreadableImage;
+        ModelMismatch when the installed model is not the one that made the library's vectors.
         """
-        if k < 1 or offset < 0:
-            raise InvalidQuery(f"k is {k} and offset {offset}; expected at least 1 and 0.")
-        if image is None and vector is None and not (text and text.strip()):
-            text = words
-        if image is None and vector is None and not (text and text.strip()):
-            raise InvalidQuery("the query is empty; expected words, an image, or both.")
-        node = self._filter(where)
-        if words is not None:
-            node = has_all("words", words_asked(words), node)
-        most = bounds(self._settings)
-        while True:
-            opened = self._library.opened()
-            query = unit(vector) if vector is not None else query_vector(opened, text, image, most)
-            hits = opened.store.search(query, k, where=node, min_score=min_score, offset=offset)
-            if self._library.answers(opened):  # else its vectors may be gone already
-                return [located(hit, self._library.base) for hit in hits]
+        return searching.search(
+            self._library,
+            searching.asked(query, image, words),
+            vector=vector,
+            k=k,
+            where=where,
+            min_score=min_score,
+            offset=offset,
+            bounds=bounds(self._settings),
+        )
 
     # Looking after
 
@@ -439,12 +438,3 @@ class ImageSearchEngine:
 
     def _exclusively(self) -> AbstractContextManager[object]:
         return lock.writing(self.library, wait_s=self._settings.lock_timeout_s)
-
-    def _filter(self, where: Where | None) -> Filter | None:
-        """The filter as the store understands it: paths in their stored form."""
-        node = parse(where)
-        if node is None:
-            return None
-        node = stored(node, self._library.base)
-        self._library.opened().store.check_filter(node)
-        return node

@@ -17,6 +17,23 @@ class InvalidQuery(PixseekError):
     """A search that cannot be answered as asked: empty text, k below 1, no query at all."""
 
 
+class QueryNotUnderstood(InvalidQuery):
+    """A line of the query language that cannot be read; `position` is a character of it, from 1."""
+
+    def __init__(self, line: str, position: int, reason: str) -> None:
+        first = max(0, position - 41) if len(line) > 80 else 0
+        shown = "".join(c if c.isprintable() else " " for c in line[first : first + 80])
+        said = reason if reason.endswith("?") else f"{reason}."
+        super().__init__(
+            f"query not understood at character {position}: {said} Correct it (docs/query.md), "
+            "or search for the words as they are (--plain; in Python, Query.text).\n"
+            f"    {shown}\n    {' ' * (position - 1 - first)}^"
+        )
+        self.line = line
+        self.position = position
+        self.reason = reason
+
+
 class InvalidFilter(PixseekError):
     """A `where` that is not in the filter language; `part` is the piece at fault."""
 

@@ -17,6 +17,7 @@ INTERRUPTED = 130
 EXIT_CODES: dict[type[errors.PixseekError], int] = {
     errors.PixseekError: 1,
     errors.InvalidQuery: 2,
+    errors.QueryNotUnderstood: 2,
     errors.InvalidFilter: 2,
     errors.InvalidSetting: 2,
     errors.MissingPath: 2,

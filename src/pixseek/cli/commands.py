@@ -13,7 +13,7 @@ from pathlib import Path
 from pixseek import care, inventory, moving, settings
 from pixseek.cli import NOT_WHOLE, SKIPPED_FILES, output
 from pixseek.cli.progress import FetchBar, ProgressBar
-from pixseek.engine import ImageSearchEngine
+from pixseek.engine import ImageSearchEngine, Query
 from pixseek.errors import InvalidFilter, InvalidQuery, LibraryLocked, MissingPath
 from pixseek.records import DescribeReport, IndexReport, Where
 
@@ -75,6 +75,7 @@ def _watch(arguments: argparse.Namespace) -> int:
 
 def _search(arguments: argparse.Namespace) -> int:
     query, folders = _query_and_folders(arguments)
+    asked = Query.parse(query) if query and query.strip() and not arguments.plain else query
     where = _where(arguments.where)
     # A search never waits for a writer: it answers from what is there.
     options = settings.load({"library": arguments.library, "lock_timeout_s": 0})
@@ -94,7 +95,7 @@ def _search(arguments: argparse.Namespace) -> int:
         if arguments.like or arguments.preview:
             _let_the_reader_judge()
         hits = engine.search(
-            query,
+            asked,
             image=arguments.like,
             words=arguments.words,
             k=arguments.count,

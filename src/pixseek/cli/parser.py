@@ -13,6 +13,7 @@ _EXAMPLES = """\
 examples:
   pixseek index ~/Pictures
   pixseek search "sunset over water" ~/Pictures
+  pixseek search "beach -people year:2019..2021 camera:iphone"
   pixseek search --like beach.jpg
   pixseek search "dog" --where '{"year": {"$gte": 2019}}' --json
   pixseek status --skipped
@@ -148,11 +149,15 @@ def _search(commands: _Commands) -> None:
         commands,
         "search",
         "find pictures by words, by an example picture, or by both",
-        "Find the pictures that show best what the query says. Folders that are named are brought"
+        "Find the pictures that show best what the query says. In it, -word pushes away, a field"
+        " such as year:2020 chooses, and more: docs/query.md. Folders that are named are brought"
         " in step first, and only pictures in them are found; without a folder, all that is in the"
         " library.",
     )
     parser.add_argument("query", nargs="?", metavar="QUERY", help="what to look for, in quotes")
+    parser.add_argument(
+        "--plain", action="store_true", help="the query is plain words: nothing in it is syntax"
+    )
     parser.add_argument("folders", nargs="*", metavar="FOLDER", help="look only in these")
     parser.add_argument("--like", metavar="IMAGE", help="find pictures like this one")
     parser.add_argument(

@@ -14,7 +14,7 @@ from langchain_core.runnables.config import run_in_executor
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from pydantic import BaseModel, ConfigDict, Field
 
-from pixseek.engine import ImageSearchEngine, ImageSource
+from pixseek.engine import ImageSearchEngine, ImageSource, Query
 from pixseek.errors import PixseekError
 from pixseek.langchain.content import MAX_PIXELS, image_content_blocks
 from pixseek.langchain.documents import document
@@ -26,7 +26,8 @@ class ImageRetriever(BaseRetriever):
 
     Their page_content is the caption or the file name; the metadata has `path`, `score` and what
     the file says of itself; never the picture. `invoke("a dog")` asks by words,
-    `invoke("", image="dog.jpg")` by a picture, `invoke("in the snow", image="dog.jpg")` by both.
+    `invoke("", image="dog.jpg")` by a picture, `invoke("in the snow", image="dog.jpg")` by both. A
+    Query (docs/query.md) can be given in place of the words.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -38,10 +39,12 @@ class ImageRetriever(BaseRetriever):
     """Only pictures whose metadata passes (docs/filters.md)."""
     min_score: float | None = None
     """-1 to 1."""
+    syntax: bool = False
+    """Whether words are a line of the query language, and not plain words."""
 
     def _get_relevant_documents(
         self,
-        query: str,
+        query: str | Query,
         *,
         run_manager: CallbackManagerForRetrieverRun | None = None,  # noqa: ARG002  LangChain's
         image: ImageSource | None = None,
@@ -49,6 +52,8 @@ class ImageRetriever(BaseRetriever):
         where: Where | None = None,
         min_score: float | None = None,
     ) -> list[Document]:
+        if self.syntax and isinstance(query, str) and query.strip():
+            query = Query.parse(query)
         hits = self.engine.search(
             query,
             image=image,
@@ -60,7 +65,7 @@ class ImageRetriever(BaseRetriever):
 
     async def _aget_relevant_documents(
         self,
-        query: str,
+        query: str | Query,
         *,
         run_manager: AsyncCallbackManagerForRetrieverRun,  # noqa: ARG002  LangChain's
         **kwargs: Any,

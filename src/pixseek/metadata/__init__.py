@@ -79,7 +79,9 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "text_lines": Field("text", "list of those lines as JSON: text, box and confidence"),
         "caption": Field("text", "what a captioning model says of the picture"),
         "labels": Field("text", "list of the labels that fit the picture, best first"),
-        "words": Field("text", "list of the words of all texts above, as search --words has them"),
+        "words": Field(
+            "text", "list of the words of these texts and of the name, as search --words has them"
+        ),
         "described": Field("text", "list of what was looked for in it: text, caption"),
     }
 )

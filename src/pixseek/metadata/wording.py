@@ -18,7 +18,7 @@ from pixseek.records import Metadata
 
 WORDED = (
     *("text", "caption", "labels", "description", "title", "keywords", "people"),
-    *("city", "region", "country"),
+    *("city", "region", "country", "name"),
 )
 """Fields whose words are in the field `words`."""
 

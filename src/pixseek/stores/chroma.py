@@ -38,6 +38,7 @@ class ChromaStore:
     REFUSES: ClassVar[Mapping[Kind, str]] = {
         "prefix": "Chroma cannot ask how a text begins",
         "contains": "Chroma looks inside documents only",
+        "icontains": "Chroma looks inside documents only",
         "order": "Chroma orders numbers only",
     }
 

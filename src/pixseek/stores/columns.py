@@ -16,7 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixseek.records import Metadata, Scalar
-from pixseek.stores.filters import ORDERED, And, Compare, Filter, Not, Operator, Or, elements, same
+from pixseek.stores.filters import (
+    ORDERED,
+    And,
+    Compare,
+    Filter,
+    Not,
+    Operator,
+    Or,
+    elements,
+    folded,
+    same,
+)
 
 Mask = NDArray[np.bool_]
 Fields: TypeAlias = dict[tuple[str, int], Scalar | bytes]
@@ -166,17 +177,20 @@ def _holds(condition: Compare, column: _Column) -> Mask:
 
 
 def _texts_that_hold(operator: Operator, wanted: str, column: _Column) -> Mask | list[bool]:
-    """Which words meet an order, `prefix` or `contains` condition; there may be a million.
+    """Which words meet a condition on texts that is not equality; there may be a million.
 
     Words looked at one by one lie all over the memory; joined, they are read in one sweep.
     """
-    if operator not in ("prefix", "contains"):
+    if operator not in ("prefix", "contains", "icontains"):
         return [bool(ORDERED[operator](word, wanted)) for word in column.words]
     if "\0" in wanted:
+        if operator == "icontains":
+            return [folded(wanted) in folded(word) for word in column.words]
         test = str.startswith if operator == "prefix" else str.__contains__
         return [test(word, wanted) for word in column.words]
     joined, starts = column.joined()
-    pattern = re.compile(re.escape("\0" + wanted if operator == "prefix" else wanted))
+    case = re.IGNORECASE | re.ASCII if operator == "icontains" else re.NOFLAG
+    pattern = re.compile(re.escape("\0" + wanted if operator == "prefix" else wanted), case)
     at = np.fromiter((match.start() for match in pattern.finditer(joined)), np.int64)
     word = np.searchsorted(starts, at, side="right") - 1
     if operator == "prefix":  # not after a NUL that is part of a word

@@ -18,7 +18,9 @@ from typing import Any, Literal, TypeAlias
 from pixseek.errors import InvalidFilter, InvalidQuery
 from pixseek.records import TIME_FIELDS, Metadata, Scalar, Value, Where
 
-Operator: TypeAlias = Literal["eq", "in", "gt", "gte", "lt", "lte", "exists", "prefix", "contains"]
+Operator: TypeAlias = Literal[
+    "eq", "in", "gt", "gte", "lt", "lte", "exists", "prefix", "contains", "icontains"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ OPERATORS = {
     "$exists": "true: has the field; false: has it not",
     "$prefix": "text that begins with this, case-sensitive",
     "$contains": "text that has this somewhere in it, case-sensitive",
+    "$icontains": "text that has this somewhere in it, whatever the case of A to Z",
 }
 """Operators on a field, with their meaning (docs/filters.md is made from this)."""
 
@@ -154,10 +157,10 @@ def _condition(field: str, operator: str, operand: object) -> Filter:
                 raise InvalidFilter({field: {operator: operand}}, "expected true or false")
             exists = Compare(field, "exists", None)
             return exists if operand else Not(exists)
-        case "$prefix" | "$contains":
+        case "$prefix" | "$contains" | "$icontains":
             if not isinstance(operand, str) or not operand:
                 raise InvalidFilter({field: {operator: operand}}, "expected a text")
-            return Compare(field, "prefix" if operator == "$prefix" else "contains", operand)
+            return Compare(field, _TEXTUAL[operator], operand)
         case "$not":
             if not isinstance(operand, Mapping):
                 raise InvalidFilter({field: {operator: operand}}, "expected operators")
@@ -169,6 +172,18 @@ def _condition(field: str, operator: str, operand: object) -> Filter:
 
 
 _ORDER: dict[str, Operator] = {"$gt": "gt", "$gte": "gte", "$lt": "lt", "$lte": "lte"}
+_TEXTUAL: dict[str, Operator] = {
+    "$prefix": "prefix",
+    "$contains": "contains",
+    "$icontains": "icontains",
+}
+UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_FOLDED = str.maketrans(UPPER, UPPER.lower())
+
+
+def folded(text: str) -> str:
+    """The text with A to Z in lower case. Only these: of other letters engines disagree."""
+    return text.translate(_FOLDED)
 
 
 def _scalars(field: str, operand: object) -> tuple[Scalar, ...]:
@@ -251,6 +266,8 @@ def _holds(condition: Compare, value: Scalar) -> bool:
             return value.startswith(wanted)
         if condition.operator == "contains":
             return wanted in value
+        if condition.operator == "icontains":
+            return folded(wanted) in folded(value)
         return bool(ORDERED[condition.operator](value, wanted))
     if isinstance(value, bool | str) or isinstance(wanted, str):
         return False

@@ -29,7 +29,7 @@ from pixseek.errors import InvalidStoreAddress, LibraryNotFound, StoreUnavailabl
 from pixseek.records import Hit, Item, Metadata, Space, Vector
 from pixseek.stores import check_items, check_metadata, check_query, check_stamp, score
 from pixseek.stores.address import Address, Metric
-from pixseek.stores.filters import And, Compare, Filter, Not, Or
+from pixseek.stores.filters import UPPER, And, Compare, Filter, Not, Or, folded
 from pixseek.stores.payload import equals, has, metadata_of, payload, plain
 from pixseek.stores.retrying import retried
 from pixseek.stores.texts import SEPARATOR, meant, written
@@ -389,6 +389,9 @@ def _range(node: Compare, wanted: str | float) -> str:
     joined = f"array_to_string({texts}, {_quoted(SEPARATOR)})"
     if node.operator == "contains":
         return f"contains({joined}, {_quoted(text)})"
+    if node.operator == "icontains":
+        alike = f"translate({joined}, '{UPPER}', '{UPPER.lower()}')"
+        return f"contains({alike}, {_quoted(folded(text))})"
     if node.operator == "prefix":
         start = _quoted(SEPARATOR)
         return f"contains(concat({start}, {joined}), {_quoted(SEPARATOR + text)})"

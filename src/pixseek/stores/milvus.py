@@ -47,6 +47,7 @@ class MilvusStore:
     REFUSES: ClassVar[Mapping[Kind, str]] = {
         "prefix": "Milvus cannot ask how a text in a list begins",
         "contains": "Milvus cannot look inside a text in a list",
+        "icontains": "Milvus cannot look inside a text in a list",
         "order": "Milvus cannot order the texts in a list",
     }
 

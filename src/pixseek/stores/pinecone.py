@@ -48,6 +48,7 @@ class PineconeStore:
     REFUSES: ClassVar[Mapping[Kind, str]] = {
         "prefix": "Pinecone cannot ask how a text begins",
         "contains": "Pinecone cannot look inside a text",
+        "icontains": "Pinecone cannot look inside a text",
         "order": "Pinecone orders numbers only",
     }
 

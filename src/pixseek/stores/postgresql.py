@@ -22,7 +22,7 @@ from pixseek.errors import LibraryNotFound
 from pixseek.records import Hit, Item, Metadata, Space, Value, Vector
 from pixseek.stores import check_items, check_metadata, check_query, check_stamp
 from pixseek.stores.address import Address, Metric
-from pixseek.stores.filters import And, Filter, Not, Or
+from pixseek.stores.filters import UPPER, And, Filter, Not, Or, folded
 from pixseek.stores.payload import equals, has, metadata_of, payload, plain
 from pixseek.stores.postgresql_server import LOCK, Connection, Server
 from pixseek.stores.texts import meant, written
@@ -316,15 +316,23 @@ def condition(node: Filter | None) -> Composable:
     if node.operator == "eq":
         return SQL("tokens @> ARRAY[{}]").format(Literal(equals(field, wanted)))
     values = f"$.{json.dumps(written(field))}[*]"  # in PostgreSQL's language for JSON
-    if node.operator == "contains":
-        return SQL(
-            "EXISTS (SELECT FROM jsonb_path_query(metadata, {}) AS value"
-            " WHERE strpos(value #>> '{{}}', {}) > 0)"
-        ).format(Literal(f'{values} ? (@.type() == "string")'), Literal(written(str(wanted))))
+    if node.operator in ("contains", "icontains"):
+        return _contains(node.operator == "icontains", values, written(str(wanted)))
     value = json.dumps(written(wanted) if isinstance(wanted, str) else float(wanted))
     test = "starts with" if node.operator == "prefix" else _SIGNS[node.operator]
     query = SQL("coalesce(metadata @? {}, false)")
     return query.format(Literal(f"{values} ? (@ {test} {value})"))
+
+
+def _contains(any_case: bool, values: str, wanted: str) -> Composed:
+    """Whether one of the texts at a path of the metadata has another in it."""
+    text = SQL("value #>> '{{}}'").format()
+    if any_case:
+        text = SQL("translate({}, {}, {})").format(text, Literal(UPPER), Literal(UPPER.lower()))
+        wanted = folded(wanted)
+    return SQL(
+        "EXISTS (SELECT FROM jsonb_path_query(metadata, {}) AS value WHERE strpos({}, {}) > 0)"
+    ).format(Literal(f'{values} ? (@.type() == "string")'), text, Literal(wanted))
 
 
 def _row(id: str, metadata: Metadata) -> tuple[object, ...]:

@@ -94,7 +94,10 @@ class Points(Protocol):
 class QdrantStore:
     """Safe to use from threads."""
 
-    REFUSES: ClassVar[Mapping[Kind, str]] = {"order": "Qdrant orders numbers and times only"}
+    REFUSES: ClassVar[Mapping[Kind, str]] = {
+        "icontains": "Qdrant looks inside a text as it is written only",
+        "order": "Qdrant orders numbers and times only",
+    }
 
     def __init__(self, points: Points) -> None:
         self._points = points

@@ -15,7 +15,7 @@ from pixseek.errors import UnsupportedFilter
 from pixseek.stores.filters import And, Compare, Filter, Not, Or
 from pixseek.stores.payload import equals, has, has_number
 
-Kind: TypeAlias = Literal["prefix", "contains", "order"]
+Kind: TypeAlias = Literal["prefix", "contains", "icontains", "order"]
 """Conditions that cannot be asked of a payload; `order` is that of texts."""
 Order: TypeAlias = Literal["gt", "gte", "lt", "lte"]
 _OPPOSITE: dict[Order, Order] = {"gt": "lte", "gte": "lt", "lt": "gte", "lte": "gt"}
@@ -86,7 +86,8 @@ def check_kinds(node: Filter, store: str, refused: Mapping[Kind, str]) -> None:
 
 
 def _kind(condition: Compare) -> Kind | None:
-    if condition.operator == "prefix" or condition.operator == "contains":
-        return condition.operator
+    operator = condition.operator
+    if operator == "prefix" or operator == "contains" or operator == "icontains":
+        return operator
     ordered = condition.operator in _OPPOSITE and isinstance(condition.value, str)
     return "order" if ordered else None
