@@ -3,6 +3,7 @@
 # make test-torch  the same for what needs torch (gigabytes): exporting, torch runtimes, captions
 # make check   the quick part of it: format, lint, types, documentation
 # make docs    writes again what is generated in README and docs
+# make fuzz    damages pictures at random for a minute (SECONDS=600: ten) and reads them
 # make bench   measures; results go to bench/results
 # make setup   a virtual environment with everything for development
 
@@ -15,7 +16,7 @@ TORCH := .venv-torch
 GENERATED := README.md docs/cli.md docs/filters.md docs/models.md docs/query.md docs/settings.md docs/stores.md
 CODE := src tests bench tools
 
-.PHONY: setup demo test test-torch check docs bench clean
+.PHONY: setup demo test test-torch check docs fuzz bench clean
 .DELETE_ON_ERROR:
 
 setup: $(SETUP)
@@ -60,6 +61,11 @@ $(TORCH)/.ready: pyproject.toml tests/torch/requirements.txt
 test-torch: $(TORCH)/.ready
 	$(TORCH)/bin/python -m pytest tests/torch
 
+SECONDS := 60
+FILES := tests/data
+fuzz: setup
+	$(BIN)/python -m tools.fuzz --seconds $(SECONDS) --files $(FILES)
+
 docs: setup
 	$(BIN)/cog -r -I . $(GENERATED)
 
@@ -69,6 +75,7 @@ bench: setup
 	$(BIN)/python -m bench.startup
 	$(BIN)/python -m bench.indexing
 	$(BIN)/python -m bench.sync
+	$(BIN)/python -m bench.hostile
 
 clean:
 	rm -rf $(VENV) $(TORCH) .demo .coverage* .mypy_cache .pytest_cache .ruff_cache dist

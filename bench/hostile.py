@@ -5,7 +5,8 @@ batches of a task's size; plain (decoded on the thread, as `pixseek index` does)
 decoded in a child), in turns. Ready: from the start of a child to its first answer.
 Trees (--trees FOLDER, each folder in it): indexed by `pocket` into a new library by a process of
 its own, then again, then from scratch; every file below is indexed, named with a reason, or no
-picture by its name. Peak memory: of that process and of the largest of its children.
+picture by its name. Peak memory: of that process and of the largest of its children at the end.
+With --trees only those are run.
 """
 
 from __future__ import annotations
@@ -29,21 +30,23 @@ from pixseek.workers import FILES_PER_TASK
 
 TABLE = Path(__file__).parent.parent / "docs" / "formats-outcome.md"
 _RUN = """
-import json, resource, sys, time
+import json, re, sys
 from pathlib import Path
 from pixseek import ImageSearchEngine, isolation
 from pixseek.cli.commands import _let_the_reader_judge
 _let_the_reader_judge()
 with ImageSearchEngine(sys.argv[1], model="pocket") as engine:
     report = engine.index_images(sys.argv[2])
-isolation.end_children()
 base = Path(sys.argv[2])
+# Not ru_maxrss: that of a child begins at what its parent had when it forked.
+def peak_mb(pid):
+    return int(re.search(r"VmHWM:\\s*(\\d+)", Path(f"/proc/{pid}/status").read_text())[1]) // 1024
 print(json.dumps({
     "indexed": report.indexed,
     "skipped": {one.path.relative_to(base).as_posix(): one.reason for one in report.skipped},
     "seconds": round(report.seconds, 1),
-    "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    "child_peak_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
+    "peak_mb": peak_mb("self"),
+    "child_peak_mb": max((peak_mb(one._process.pid) for one in isolation._idle), default=0),
 }))
 """
 
@@ -55,19 +58,30 @@ def main() -> None:
     sys.argv[1:] = rest
     options = report.options("hostile", __doc__ or "")
     figures: report.Figures = {"machine": report.machine(), "cost": {}, "trees": {}}
-    encoder = load_encoder("pocket")
-    counts = ((replace(pictures.LARGE, distinct=8), 120), (pictures.SMALL, 800))
-    for kind, count in counts:
-        with tempfile.TemporaryDirectory(prefix="pixseek-bench-") as folder:
-            pictures.make(Path(folder), kind, count // 4 if options.quick else count)
-            figures["cost"][kind.name] = _cost(sorted(Path(folder).rglob("*.jpg")), encoder)
-    figures["ready_s"] = report.repeated(_ready, 10).figures()
-    report.line("a child is ready after, s", f"{figures['ready_s']['median']:10.3f}")
+    figures.update(_before(options.out))
     if known.trees:
         for tree in sorted(path for path in known.trees.iterdir() if path.is_dir()):
             figures["trees"][tree.name] = _tree(tree)
         TABLE.write_text(_table(figures["trees"]))
+    else:
+        encoder = load_encoder("pocket")
+        counts = ((replace(pictures.LARGE, distinct=8), 120), (pictures.SMALL, 800))
+        for kind, count in counts:
+            with tempfile.TemporaryDirectory(prefix="pixseek-bench-") as folder:
+                pictures.make(Path(folder) / "photos", kind, count // 4 if options.quick else count)
+                figures["cost"][kind.name] = _cost(sorted(Path(folder).rglob("*.jpg")), encoder)
+        figures["ready_s"] = report.repeated(_ready, 10).figures()
+        report.line("a child is ready after, s", f"{figures['ready_s']['median']:10.3f}")
     report.write(options, __doc__ or "", figures)
+
+
+def _before(out: Path) -> report.Figures:
+    """What the other half of this script has measured earlier."""
+    try:
+        found = json.loads(out.read_text())
+    except (OSError, ValueError):
+        return {}
+    return {name: found[name] for name in ("cost", "ready_s", "trees") if name in found}
 
 
 def _cost(paths: list[Path], encoder: Encoder) -> report.Figures:

@@ -23,7 +23,7 @@ from pixseek.manifest import VectorSet
 from pixseek.opening import addressed, bounds, limits, load_model, named, open_items
 from pixseek.query import searching
 from pixseek.query.tree import ImageSource, Query
-from pixseek.query.vectors import read_picture, unit
+from pixseek.query.vectors import encode_sources, read_picture, unit
 from pixseek.records import (
     DescribeReport,
     Hit,
@@ -57,6 +57,7 @@ __all__ = [
     "Query",
     "Source",
     "calibration",
+    "encode_sources",
     "encoder_of",
     "load_model",
     "open_items",
@@ -423,8 +424,7 @@ class ImageSearchEngine:
         # Here and in `_image`: a text search, which should answer at once, needs neither.
         from pixseek.indexing import Indexer
 
-        opened = self._library.opened()
-        manifest = self._library.manifest
+        opened, manifest = self._library.opened(), self._library.manifest
         return Indexer(lambda: opened.encoder, opened.store, manifest, limits(self._settings))
 
     def _describe(
@@ -432,9 +432,9 @@ class ImageSearchEngine:
     ) -> DescribeReport:
         from pixseek.describing import Description
 
-        within = limits(self._settings)
-        description = Description(self._library, describer, within, self._exclusively)
-        return description.run(again=again, on_progress=on_progress)
+        most = limits(self._settings)
+        run = Description(self._library, describer, most, self._exclusively).run
+        return run(again=again, on_progress=on_progress)
 
     def _exclusively(self) -> AbstractContextManager[object]:
         return lock.writing(self.library, wait_s=self._settings.lock_timeout_s)

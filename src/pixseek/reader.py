@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -37,6 +37,9 @@ _READS = 3
 LONGEST = 20
 """Times the shorter side that the longer may have; what is longer still is squeezed to it."""
 BAND_PIXELS = 4_000_000
+
+Box: TypeAlias = tuple[int, int, int, int]
+"""Left, top, right, bottom."""
 
 _DECODING_ERRORS = (
     *(OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError),
@@ -238,13 +241,12 @@ def _decode(image: Image.Image, input_size: int) -> Picture:
     turn = _TURNS.get(exif.get(_ORIENTATION, 1))
     profile = image.info.get("icc_profile")
     # A box filter and then the model's own resizing: twice as many pixels for as little loss.
-    small = _small_rgb(image, (2 * kept[0], 2 * kept[1]))
+    small = _small_upright(image, (2 * kept[0], 2 * kept[1]), turn)
     if profile and image.mode not in ("CMYK", "LAB"):  # those became sRGB by theirs already
         small = in_srgb(small, profile)
-    turned = _turned(small, turn)
     if turn in _SIDEWAYS:
         width, height = height, width
-    return Picture(turned, width, height, image.format or "", exif, xmp, iptc)
+    return Picture(small, width, height, image.format or "", exif, xmp, iptc)
 
 
 _IPTC = 0x0404  # Photoshop's number for it
@@ -273,22 +275,32 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What makes a picture with each EXIF orientation upright (Exif 2.32, tag 0x0112)."""
+_FROM_RIGHT = tuple(_TURNS[orientation] for orientation in (2, 3, 7, 8))
+_FROM_BELOW = tuple(_TURNS[orientation] for orientation in (3, 4, 6, 7))
+"""Those that make what is at the right of the file's picture the left or top; below likewise."""
 _SIDEWAYS = tuple(_TURNS[orientation] for orientation in (5, 6, 7, 8))
 
 
-def _small_rgb(image: Image.Image, kept: tuple[int, int]) -> Image.Image:
-    """RGB, reduced by whole factors to no less than `kept`, with a box filter.
+def _small_upright(
+    image: Image.Image, kept: tuple[int, int], turn: Image.Transpose | None
+) -> Image.Image:
+    """Upright RGB, reduced by whole factors to no less than `kept`, with a box filter.
 
     Band by band, because conversions hold a second picture, and not every mode can be reduced.
+    Turned before it is reduced: what is left over of whole factors is then at the same sides
+    whichever way the file has the picture, and its vector the same.
     """
     width, height = image.size
+    if turn in _SIDEWAYS:
+        (width, height), kept = (height, width), (kept[1], kept[0])
     across, down = max(1, width // kept[0]), max(1, height // kept[1])
     if across == down == 1:
-        return _to_rgb(image)
+        return _turned(_to_rgb(image), turn)
     small = Image.new("RGB", (-(-width // across), -(-height // down)))
     band = down * max(1, BAND_PIXELS // (width * down))
     for top in range(0, height, band):
-        strip = _to_rgb(image.crop((0, top, width, min(top + band, height))))
+        box = _stored((0, top, width, min(top + band, height)), image.size, turn)
+        strip = _turned(_to_rgb(image.crop(box)), turn)
         small.paste(strip.reduce((across, down)), (0, top // down))
     # The last row and column may stand for less than a whole factor: do not stretch them.
     if width % across == height % down == 0:
@@ -296,6 +308,19 @@ def _small_rgb(image: Image.Image, kept: tuple[int, int]) -> Image.Image:
     exact_width, exact_height = width / across, height / down
     size = (max(1, round(exact_width)), max(1, round(exact_height)))
     return small.resize(size, Image.Resampling.BICUBIC, box=(0, 0, exact_width, exact_height))
+
+
+def _stored(box: Box, size: tuple[int, int], turn: Image.Transpose | None) -> Box:
+    """Where a part of the upright picture is in the picture of `size` that the file has."""
+    left, top, right, bottom = box
+    width, height = size
+    if turn in _SIDEWAYS:
+        left, top, right, bottom = top, left, bottom, right
+    if turn in _FROM_RIGHT:
+        left, right = width - right, width - left
+    if turn in _FROM_BELOW:
+        top, bottom = height - bottom, height - top
+    return left, top, right, bottom
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -17,6 +17,7 @@ from blake3 import blake3
 
 from pixseek import isolation, reader
 from pixseek.encoders import Encoder
+from pixseek.encoders.tiles import encode_pictures
 from pixseek.errors import MissingPath, UnreadableImage
 from pixseek.isolation import Decoded
 from pixseek.reader import MemoryBudget
@@ -115,7 +116,7 @@ class Workers:
     def _encode(self, pictures: list[tuple[Outcome, Decoded]]) -> None:
         """Give each outcome its vector; empties the list."""
         if pictures:
-            vectors = self._encoder().encode_images([picture.image for _, picture in pictures])
+            vectors = encode_pictures(self._encoder(), [picture.image for _, picture in pictures])
             for (outcome, _), vector in zip(pictures, vectors, strict=True):
                 outcome.vector = vector
             pictures.clear()

@@ -10,7 +10,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.runnables.config import run_in_executor
 
 from pixseek import settings
-from pixseek.engine import Encoder, ImageSource, load_model, read_picture
+from pixseek.engine import Encoder, ImageSource, encode_sources, load_model
 
 if TYPE_CHECKING:
     from pixseek.records import Vectors
@@ -97,8 +97,7 @@ class PixseekEmbeddings(Embeddings):
         return await run_in_executor(None, self.embed_images, uris)
 
     def _embed(self, uris: Sequence[ImageSource]) -> list[list[float]]:
-        size = self.encoder.input_size
-        return _lists(self.encoder.encode_images([read_picture(one, size) for one in uris]))
+        return _lists(encode_sources(self.encoder, uris))
 
 
 def _lists(vectors: Vectors) -> list[list[float]]:

@@ -12,7 +12,7 @@ from langchain_core.runnables.config import run_in_executor
 from langchain_core.vectorstores import VectorStore
 
 from pixseek.collection import Items
-from pixseek.engine import ImageSource, calibration, read_picture, unit
+from pixseek.engine import ImageSource, calibration, encode_sources, unit
 from pixseek.errors import InvalidQuery
 from pixseek.langchain.diversity import most_diverse
 from pixseek.langchain.documents import document
@@ -160,8 +160,7 @@ class Searches(VectorStore):
         return unit(self._embedding.embed_query(query))
 
     def _of_image(self, uri: ImageSource) -> Vector:
-        encoder = self._items.encoder
-        vector: Vector = encoder.encode_images([read_picture(uri, encoder.input_size)])[0]
+        vector: Vector = encode_sources(self._items.encoder, [uri])[0]
         return vector
 
 

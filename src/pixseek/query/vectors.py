@@ -10,12 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixseek.encoders import Encoder
 from pixseek.encoders.calibration import text_beside_pictures
 from pixseek.errors import InvalidQuery, PixseekError
 from pixseek.library import Opened
 from pixseek.query.plan import Term
 from pixseek.query.tree import ImageSource, Like, Text
-from pixseek.records import USUAL, Bounds, Vector
+from pixseek.records import USUAL, Bounds, Vector, Vectors
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -86,14 +87,23 @@ def _encoded(opened: Opened, term: Term, bounds: Bounds) -> Vector:
     if isinstance(source, str) and _ID.fullmatch(source) and not Path(source).exists():
         for item in opened.store.fetch([source]):
             return item.vector
-    picture = read_picture(source, opened.encoder.input_size, bounds)
-    vector = opened.encoder.encode_images([picture])[0]
+    vector = encode_sources(opened.encoder, [source], bounds)[0]
     return vector
 
 
 def _preload(opened: Opened) -> None:
     with suppress(PixseekError):  # the search itself meets it again, and raises it
         opened.store.preload()
+
+
+def encode_sources(
+    encoder: Encoder, sources: Sequence[ImageSource], bounds: Bounds = USUAL
+) -> Vectors:
+    """Pictures as read_picture takes them → (n, d), as they are encoded while indexing."""
+    from pixseek.encoders.tiles import encode_pictures
+
+    pictures = [read_picture(one, encoder.input_size, bounds) for one in sources]
+    return encode_pictures(encoder, pictures)
 
 
 def read_picture(source: ImageSource, side: int, bounds: Bounds = USUAL) -> Image.Image:
