@@ -735,6 +735,8 @@ def test_a_query_is_a_line_of_the_language_unless_it_is_plain(indexed: Path, run
     assert run("search", "name:half ext:png").names == ["half.png"]
     assert run("search", f'like:"{indexed}/blue.png"', "-k", "1").names == ["blue.png"]
     assert run("search", "red -name:red", "-k", "1", "--plain").names == ["red.png"]
+    inside = f"in:'{indexed}' -name:half"
+    assert "half.png" not in run("search", inside, "--like", indexed / "half.png").names
     assert run("search", "--", "-red", "-k", "1").code == 2  # folders named -k and 1
     assert run("search", "-k", "1", "--", "-red").names == ["blue.png"]
 

@@ -55,10 +55,12 @@ def test_a_circle_of_links_ends_and_adds_nothing(
     assert (report.indexed, report.skipped, report.missing) == (1, [], [])
 
 
+@pytest.mark.parametrize(("mode", "missing"), [(0o000, "closed"), (0o444, "closed/b.png")])
 def test_a_folder_that_may_not_be_read_keeps_its_entries_and_is_named(
-    tmp_path: Path, paint: Paint, photos: Path
+    tmp_path: Path, paint: Paint, photos: Path, mode: int, missing: str
 ) -> None:
-    """As another user where the tests run as root, who may read everything."""
+    """As another user where the tests run as root, who may read everything. Of mode 444, names can
+    be read and nothing else."""
     paint("open/a.png", "red")
     paint("closed/b.png", "blue")
     library = tmp_path / "library"
@@ -74,7 +76,7 @@ def test_a_folder_that_may_not_be_read_keeps_its_entries_and_is_named(
         "    report = engine.index_images(sys.argv[2])\n"
         "    print(report.unchanged, report.removed, *report.missing)\n"
     )
-    (photos / "closed").chmod(0)
+    (photos / "closed").chmod(mode)
     if os.getuid() == 0:  # the way there, as far as it is pytest's
         for path in (tmp_path, *tmp_path.parents):
             if path.name.startswith(("pytest-", "test_")):
@@ -95,7 +97,7 @@ def test_a_folder_that_may_not_be_read_keeps_its_entries_and_is_named(
         )
     finally:
         (photos / "closed").chmod(0o755)
-    assert run.stdout.split() == ["1", "0", str(photos / "closed")]
+    assert run.stdout.split() == ["1", "0", str(photos / missing)]
 
 
 @pytest.mark.parametrize(

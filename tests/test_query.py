@@ -252,6 +252,9 @@ _pieces = st.sampled_from(
             "é",
         ),
         *(
+            "taken:'last summer'",
+            "text:'",
+            "'",
             "camera:",
             "  ",
             " ",

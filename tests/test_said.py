@@ -496,3 +496,49 @@ if DATA:  # else the tests do not exist, which is not the same as being skipped
     def test_real_sidecars_are_read(name: str, expected: Metadata) -> None:
         found = sidecar_fields((PHONES / name).read_bytes())
         assert {key: found.get(key) for key in expected} == expected
+
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [
+            (
+                "heic/IMG_5195.HEIC",
+                {
+                    "taken": timegm((2021, 4, 11, 15, 47, 53)),
+                    "taken_utc": timegm((2021, 4, 11, 20, 47, 53)),
+                },
+            ),
+            (
+                "heic/mobile/iphone_13_pro_max.HEIC",
+                {
+                    "taken": timegm((2022, 2, 16, 12, 55, 41)),
+                    "taken_utc": timegm((2022, 2, 16, 11, 55, 41)),
+                },
+            ),
+            (
+                "heic/mobile/HMD_Nokia_8.3_5G.heif",  # which says the time by satellites only
+                {"taken_utc": timegm((2022, 2, 3, 14, 44, 9))},
+            ),
+            (
+                "jpg/gps/DSCN0010.jpg",  # whose satellites' day is another
+                {"taken": timegm((2008, 10, 22, 16, 28, 39)), "taken_utc": None},
+            ),
+            (
+                "jpg/xmp/BlueSquare.jpg",
+                {"keywords": ["XMP", "Blue Square", "test file", "Photoshop", ".jpg"]},
+            ),
+            (
+                "jpg/long_description.jpg",
+                {"city": "KANDAHAR ARMY AIRFIELD", "country": "Afghanistan"},
+            ),
+            (
+                "jpg/tests/32-lens_data.jpeg",  # right in EXIF, and "f/5,6" in XMP
+                {"aperture": 5.6, "exposure": 0.002, "focal_length": 105.0, "notes": None},
+            ),
+        ],
+    )
+    def test_pictures_of_many_cameras_say_what_exiftool_reads_in_them(
+        name: str, expected: Metadata
+    ) -> None:
+        picture = read(PHONES.parent / "exif-samples" / name, 50)
+        found = said(picture.exif, picture.xmp, picture.iptc)
+        assert {key: found.get(key) for key in expected} == expected

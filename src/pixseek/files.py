@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -30,6 +31,7 @@ SKIPPED_FOLDERS = frozenset(
     }
 )
 """Folders that systems make and fill with thumbnails or rubbish; compared in lower case."""
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 _PREVIEWS = ".lrdata"  # Lightroom's
 _PHOTOS = ".photoslibrary"  # Apple's: all but the originals are made of them
 _ORIGINALS = frozenset({"originals", "masters"})
@@ -57,7 +59,8 @@ class Found:
     absent: list[str] = field(default_factory=list[str])
     """Paths asked for of which the disk has nothing."""
     unreadable: list[str] = field(default_factory=list[str])
-    """Folders that cannot be listed; what is known below them must not be taken for deleted."""
+    """Folders that cannot be listed, and files of which nothing can be learned; what is known of
+    them, and below, must not be taken for deleted."""
     passed_over: set[str] = field(default_factory=set[str])
     """Files and folders that are there, but left out by a rule."""
     sidecars: dict[str, ImageFile] = field(default_factory=dict[str, ImageFile])
@@ -206,7 +209,7 @@ def scan(
                         continue
                     found = None
                     if _extension(name) in EXTENSIONS:
-                        found = image_file(prefix + name, entry.stat)
+                        found = image_file(prefix + name, entry.stat, unreadable)
                     is_folder = found is None and entry.is_dir(follow_symlinks=False)
                     if here is not None and here.ignore(prefix + name, is_folder=is_folder):
                         if passed_over is not None:
@@ -236,11 +239,20 @@ def _extension(name: str) -> str:
     return name.lower().rpartition(".")[2] if "." in name else ""
 
 
-def image_file(path: str, status: Callable[[], os.stat_result]) -> ImageFile | None:
-    """None for what is gone again or is not a regular file (reading a pipe would block)."""
+def image_file(
+    path: str, status: Callable[[], os.stat_result], unreadable: list[str] | None = None
+) -> ImageFile | None:
+    """None for what is gone again or is not a regular file (reading a pipe would block).
+
+    One that may be there, but of which nothing can be learned now, is appended to `unreadable`.
+    """
     try:
         result = status()
-    except (OSError, ValueError):
+    except OSError as error:
+        if unreadable is not None and error.errno not in _GONE:
+            unreadable.append(path)
+        return None
+    except ValueError:
         return None
     if not stat.S_ISREG(result.st_mode):
         return None

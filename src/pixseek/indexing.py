@@ -218,11 +218,11 @@ class Indexer:
         self._manifest.sidecars.forget_own(gone)
         held = {item: entries for item, entries in files.items() if entries}
         changes = {
-            item.id: merge(
-                {k: v for k, v in self._told(item, held).items() if k not in FILE_FIELDS},
-                self._fields(held[item.id]),
+            id: merge(
+                {k: v for k, v in metadata.items() if k not in FILE_FIELDS},
+                self._fields(held[id]),
             )
-            for item in self._store.fetch(held)
+            for id, metadata in self._told(self._store.fetch(held), held).items()
         }
         while changes:
             try:
@@ -234,10 +234,10 @@ class Indexer:
                 break
         self._manifest.clear_pending(files)
 
-    def _told(self, item: Item, files: Mapping[str, list[Entry]]) -> Metadata:
-        """The item's metadata with what the sidecars of its files say."""
-        paths = [entry.path for entry in files[item.id]]
-        return self._manifest.sidecars.joined(item.id, item.metadata, paths)
+    def _told(self, items: list[Item], files: Mapping[str, list[Entry]]) -> Mapping[str, Metadata]:
+        """Each item's metadata with what the sidecars of its files say."""
+        paths = {item.id: [entry.path for entry in files[item.id]] for item in items}
+        return self._manifest.sidecars.joined(items, paths)
 
 
 def _entries(outcomes: list[Outcome]) -> dict[str, Entry]:

@@ -161,7 +161,7 @@ class IndexReport:
     skipped: list[Skipped] = field(default_factory=list["Skipped"])
     """Files that cannot be read: this run's, and those known from earlier and not changed since."""
     missing: list[Path] = field(default_factory=list[Path])
-    """Folders (and files named by themselves) that are not there, or empty, or cannot be read
+    """Folders and files that should be there and are not, or empty folders, or that cannot be read
     now; their entries are kept."""
     encoded: int = 0
     """Pictures that went through the model."""

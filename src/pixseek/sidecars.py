@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from pixseek.files import Found, image_file
 from pixseek.metadata import SAID_FIELDS, sidecar_fields, with_sidecars
 from pixseek.metadata.towns import names_of
 from pixseek.metadata.xmp import MAX_BYTES
-from pixseek.records import ImageFile, Metadata
+from pixseek.records import ImageFile, Item, Metadata
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sidecars (path BLOB PRIMARY KEY, sidecar BLOB NOT NULL,
@@ -119,30 +120,33 @@ class Sidecars:
                 ],
             )
 
-    def said_of(self, paths: Iterable[str]) -> list[Metadata]:
-        """What the sidecars of these pictures say, in order."""
-        if not self.has_any():
-            return []
-        query = "SELECT said FROM sidecars WHERE path = ?"
-        with self._database.reading() as connection:
-            rows = [connection.execute(query, (self._key(path),)).fetchone() for path in paths]
-        return [json.loads(row[0]) for row in rows if row is not None]
+    def joined(
+        self, items: Sequence[Item], paths: Mapping[str, Sequence[str]]
+    ) -> dict[str, Metadata]:
+        """Each item's metadata with what the sidecars of its files say now.
 
-    def joined(self, item: str, metadata: Metadata, paths: Iterable[str]) -> Metadata:
-        """An item's metadata with what the sidecars of its files say now.
-
-        metadata: as the store has it; with what sidecars said earlier, if and only if what the
-        content itself says was kept then.
+        items: as the store has them; with what sidecars said earlier, if and only if what their
+        contents say themselves was kept then. paths: item → its files, in order.
         """
-        said = self.said_of(paths)
-        own = self._own(item)
-        if own is None:
-            if not said:
-                return metadata
-            own = _own_of(metadata)
-            self._keep(item, own)
-        rest = {name: value for name, value in metadata.items() if name not in SAID_FIELDS}
-        return {**rest, **with_sidecars(own, said)}
+        joined = {item.id: item.metadata for item in items}
+        if not self.has_any():
+            return joined
+        new: dict[str, Metadata] = {}
+        with self._database.reading() as connection:
+            for id, metadata in list(joined.items()):
+                said = _said_of(connection, map(self._key, paths[id]))
+                own = _own(connection, id)
+                if own is None and not said:
+                    continue
+                if own is None:
+                    own = new[id] = _own_of(metadata)
+                rest = {name: value for name, value in metadata.items() if name not in SAID_FIELDS}
+                joined[id] = {**rest, **with_sidecars(own, said)}
+        if new:  # before the store has what is joined
+            with self._database.writing() as connection:
+                rows = [(id, _dumped(own)) for id, own in new.items()]
+                connection.executemany("INSERT OR IGNORE INTO own VALUES (?, ?)", rows)
+        return joined
 
     def forget_own(self, items: Iterable[str]) -> None:
         """Forget what contents say of themselves: they leave the store, or come anew."""
@@ -151,23 +155,24 @@ class Sidecars:
             with self._database.writing() as connection:
                 connection.executemany("DELETE FROM own WHERE item = ?", gone)
 
-    def _own(self, item: str) -> Metadata | None:
-        if not self.has_any():
-            return None
-        query = "SELECT said FROM own WHERE item = ?"
-        with self._database.reading() as connection:
-            row = connection.execute(query, (item,)).fetchone()
-        return None if row is None else json.loads(row[0])
-
-    def _keep(self, item: str, own: Metadata) -> None:
-        with self._database.writing() as connection:
-            connection.execute("INSERT OR IGNORE INTO own VALUES (?, ?)", (item, _dumped(own)))
-
     def _make_tables(self) -> None:
         if not self.has_any():
             with self._database.writing() as connection:
                 for statement in _SCHEMA.split(";"):
                     connection.execute(statement)
+
+
+def _said_of(connection: sqlite3.Connection, keys: Iterable[bytes]) -> list[Metadata]:
+    """What the sidecars of pictures say, in their order."""
+    query = "SELECT said FROM sidecars WHERE path = ?"
+    rows = [connection.execute(query, (key,)).fetchone() for key in keys]
+    return [json.loads(row[0]) for row in rows if row is not None]
+
+
+def _own(connection: sqlite3.Connection, item: str) -> Metadata | None:
+    """What a content says of itself, where that was kept."""
+    row = connection.execute("SELECT said FROM own WHERE item = ?", (item,)).fetchone()
+    return None if row is None else json.loads(row[0])
 
 
 def _own_of(metadata: Metadata) -> Metadata:

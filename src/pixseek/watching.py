@@ -168,7 +168,8 @@ class _Watcher:
         full = path.replace(os.sep, "/")
         if is_within(os.path.realpath(path), self._library):
             return False
-        root = max((root for root in roots if is_within(full, root)), key=len, default="")
+        places = {*roots, *(os.path.realpath(root).replace(os.sep, "/") for root in roots)}
+        root = max((place for place in places if is_within(full, place)), key=len, default=full)
         name = full.rpartition("/")[2]
         if any(
             part.startswith(".") for part in full[len(root) :].split("/") if part != IGNORE_FILE

@@ -327,7 +327,7 @@ def _query_and_folders(arguments: argparse.Namespace) -> tuple[str | None, list[
         (arguments.like or arguments.words)
         and query
         and not folders
-        and (os.sep in query or _is_folder(query))
+        and (_is_folder(query) or (os.sep in query and not _has_syntax(query)))
     ):
         query, folders = None, [query]
     for folder in folders:
@@ -336,6 +336,14 @@ def _query_and_folders(arguments: argparse.Namespace) -> tuple[str | None, list[
                 folder, "a folder that exists (put a query of several words in quotes)"
             )
     return query, [_existing(folder) for folder in folders]
+
+
+def _has_syntax(query: str) -> bool:
+    """Whether it is a line of the query language, and not plain words or a path."""
+    try:
+        return Query.parse(query) != Query.text(query)
+    except InvalidQuery:
+        return True
 
 
 def _is_folder(path: str) -> bool:

@@ -33,6 +33,7 @@ def follow(arguments: argparse.Namespace, folders: list[Path]) -> int:
             "offline": arguments.offline,
         }
     )
+    bars = _Bars(quiet=arguments.quiet)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with (
@@ -52,11 +53,12 @@ def follow(arguments: argparse.Namespace, folders: list[Path]) -> int:
                 rescan_s=arguments.rescan,
                 on_report=_say_json if arguments.json else _say,
                 on_trouble=_complain,
-                on_progress=_Bars(quiet=arguments.quiet).show,
+                on_progress=bars.show,
             )
     except KeyboardInterrupt:
         print("pixseek: stopped watching; what was reported is kept", file=sys.stderr)
     finally:
+        bars.close()
         signal.signal(signal.SIGTERM, before)
     return 0
 
@@ -74,8 +76,12 @@ class _Bars:
         self._bar = self._bar or ProgressBar(quiet=self._quiet).__enter__()
         self._bar.show(progress)
         if progress.done >= progress.total:
+            self.close()
+
+    def close(self) -> None:
+        if self._bar is not None:
             self._bar.__exit__(None, None, None)
-            self._bar = None
+        self._bar = None
 
 
 def _say(report: IndexReport) -> None:

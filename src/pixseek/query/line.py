@@ -61,6 +61,8 @@ _NUMBER = r"([0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)"
 _WEIGHT = re.compile(rf"\^{_NUMBER}(?!\S)")
 _WEIGHED_WORD = re.compile(rf"([^\W\d_][\w'’-]+)\^{_NUMBER}")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|“([^“”]*)”', re.DOTALL)
+_SINGLE = re.compile(r"'([^']*)'(?=[\s^)]|$)")
+"""Around a value only: elsewhere it is an apostrophe."""
 _OPERATOR_WORDS = re.compile(r"(?<!\S)\(*(?:AND|OR|NOT)(?!\S)")
 MISSPELT = re.compile(r"[a-z_]{5,}")
 """A word before a colon that may be meant as a field."""
@@ -171,8 +173,11 @@ class _Lexer:
         depth = 0
         while at < end:
             character = self._line[at]
-            if character in '"“' and self._line[at - 1] in " \t\n(-:=<>":
-                quoted = _QUOTED.match(self._line, at, end)
+            before = self._line[at - 1]
+            quotes = _QUOTED if before in " \t\n(-:=<>" else None
+            quotes = _SINGLE if character == "'" and before in ":=<>" else quotes
+            if character in "\"“'" and quotes is not None:
+                quoted = quotes.match(self._line, at, end)
                 if quoted is not None:
                     at = quoted.end()
                     continue
@@ -238,6 +243,9 @@ class _Lexer:
                 reason = "a space is expected after the closing quotation mark"
                 raise QueryNotUnderstood(self._line, last + 1, reason)
             return _unquoted(quoted), quoted.end(), True
+        single = _SINGLE.match(self._line, at, end)
+        if single is not None:
+            return single[1], single.end(), True
         match = _BARE.match(self._line, at, end)
         if match is None:
             raise QueryNotUnderstood(self._line, at, "a value is expected here")

@@ -95,7 +95,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _value(text: str) -> str:
-    is_bare = _BARE.fullmatch(text) and not text.startswith(COMPARISONS)
+    is_bare = _BARE.fullmatch(text) and not text.startswith((*COMPARISONS, "'"))
     return text if is_bare else _quoted(text)
 
 
