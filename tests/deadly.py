@@ -11,9 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 
-WAYS = ("segfault", "abort", "leave", "hang", "hold", "greedy", "twice", "fault")
+WAYS = ("segfault", "abort", "leave", "hang", "hold", "greedy", "twice", "fault", "babble")
 """hang: without the interpreter's lock, hold: with it. twice: only the first time (a file beside).
-fault: an exception that no decoder should raise."""
+fault: an exception that no decoder should raise. babble: what is no answer, in place of one."""
 
 _CUSTOMIZE = """
 import ctypes, os, time
@@ -43,6 +43,12 @@ def obey(content):
         ctypes.PyDLL(None).pause()
     elif way == "greedy":
         bytearray(8_000_000_000)
+    elif way == "babble":
+        for number in range(3, 20):
+            try:
+                os.write(number, b"\\2\\0\\0\\0" + b"\\xff" * 8 + b"{}")
+            except OSError:
+                pass
     elif way == "fault":
         raise LookupError("a bug")
 

@@ -499,6 +499,16 @@ def test_where_filters_by_what_the_files_say(indexed: Path, run: Run) -> None:
     assert run("search", "red", "--where", "{}").names[0] == "red.png"
 
 
+def test_of_a_file_with_pages_the_best_is_shown_or_each_with_moments(
+    photos: Path, run: Run
+) -> None:
+    pages = [Image.new("RGB", (60, 40), colour) for colour in ("white", "red")]
+    pages[0].save(photos / "scan.tif", save_all=True, append_images=pages[1:])
+    assert run("search", "red", photos).names == ["scan.tif @ page 2"]
+    shown = run("search", "red", "--moments").out
+    assert shown.count("scan.tif @ page") == 2
+
+
 def test_json_has_id_score_path_and_times_in_iso_8601(photos: Path, run: Run) -> None:
     exif = Image.Exif()
     exif[0x010F] = "Maker"

@@ -433,13 +433,13 @@ def test_a_bad_file_is_named_with_its_reason_and_tried_again_only_when_it_change
     assert engine.status().skipped == report.skipped
     reads: list[str] = []
 
-    read = isolation.read
+    read = isolation.read_frames
 
     def noting(content: bytes, input_size: int, bounds: Bounds, **options: Any) -> object:
         reads.append(options["name"])
         return read(content, input_size, bounds, **options)
 
-    monkeypatch.setattr(isolation, "read", noting)
+    monkeypatch.setattr(isolation, "read_frames", noting)
     again = engine.index_images(flags)
     assert counts(again) == {"unchanged": 8, "skipped": 1}
     assert (again.skipped, reads) == (report.skipped, [])

@@ -99,7 +99,7 @@ def test_a_folder_holds_itself_and_what_is_below_but_not_what_begins_alike() -> 
 
 def test_pictures_are_found_by_extension_at_any_depth(photos: Path) -> None:
     touch(photos / "a.jpg", photos / "B.JPEG", photos / "x/y/z/c.PnG", photos / "x/d.webp")
-    touch(photos / "notes.txt", photos / "clip.mp4", photos / "e.jpg.part")
+    touch(photos / "notes.txt", photos / "song.mp3", photos / "e.jpg.part")
     assert names(photos) == ["B.JPEG", "a.jpg", "x/d.webp", "x/y/z/c.PnG"]
 
 

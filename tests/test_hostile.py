@@ -14,7 +14,7 @@ from PIL import Image
 from tests.hostile_tree import Hostile, make, many_scans
 
 from pixseek import ImageSearchEngine
-from pixseek.files import EXTENSIONS
+from pixseek.formats import EXTENSIONS
 from pixseek.records import IndexReport
 from pixseek.settings import load
 

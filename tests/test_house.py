@@ -28,9 +28,10 @@ ROOT = PACKAGE.parent.parent
 
 ROOMS = tuple(
     """
-    errors records settings lock database ignoring files suspects colours reader metadata isolation
-    encoders inventory words stores given sidecars manifest places library query sync workers
-    indexing describing switching moving collection care opening engine watching cli langchain
+    errors records settings moments formats lock database ignoring files suspects colours reader
+    metadata stills video frames isolation encoders inventory words stores given sidecars manifest
+    places library query sync workers indexing describing switching moving collection care opening
+    engine watching cli langchain
     """.split()  # noqa: SIM905  one a line would be a page
 )
 """As the table in docs/architecture.md has them: each may import those before it."""

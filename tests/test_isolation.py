@@ -27,12 +27,12 @@ import pixseek
 from pixseek import ImageSearchEngine, isolation, reader
 from pixseek.errors import UnreadableImage
 from pixseek.isolation import plain
-from pixseek.records import Bounds
+from pixseek.records import USUAL, Bounds
 from pixseek.settings import load
 from pixseek.suspects import Suspects
 
 SOURCE = str(Path(pixseek.__file__).parent.parent)
-QUICK = Bounds(max_seconds=1.0)
+QUICK = Bounds(max_seconds=2.0)
 
 
 @pytest.fixture
@@ -100,17 +100,19 @@ def test_the_limit_of_pixels_holds_in_the_child() -> None:
         ("abort", r"its decoder crashed \(SIGABRT\)"),
         ("leave", r"its decoder ended the process that read it \(exit code 7\)"),
         ("fault", r"its decoder ended the process that read it \(exit code 1\)"),
-        ("hang", r"decoding it took longer than the limit of 1 s"),
-        ("hold", r"decoding it took longer than the limit of 1 s"),
+        ("hang", r"decoding it took longer than the limit of 2 s"),
+        ("hold", r"decoding it took longer than the limit of 2 s"),
         ("greedy", r"not enough memory to decode it"),
+        ("babble", r"its decoder (crashed \(SIGKILL\)|ended the process)"),
     ],
 )
 def test_a_decoder_that_dies_costs_its_picture_and_is_named(
     way: str, reason: str, deadly: Path
 ) -> None:
     assert isolation.read(encoded("PPM"), 32, name="good.ppm").image.size == (40, 30)
+    bounds = QUICK if way in ("hang", "hold") else USUAL
     with pytest.raises(UnreadableImage, match=rf"bad\.ppm' as a picture: {reason}") as caught:
-        isolation.read(ppm(way), 32, QUICK, name="bad.ppm")
+        isolation.read(ppm(way), 32, bounds, name="bad.ppm")
     assert caught.value.path == "bad.ppm"
     assert isolation.read(encoded("PPM"), 32, name="good.ppm").image.size == (40, 30)
     assert os.getpid() not in asked_in(deadly)
@@ -119,6 +121,37 @@ def test_a_decoder_that_dies_costs_its_picture_and_is_named(
 def test_a_file_is_to_blame_only_if_it_crashes_a_new_child_too(deadly: Path) -> None:
     assert isolation.read(ppm("twice"), 32, name="innocent.ppm").image.size == (2, 2)
     assert len(set(asked_in(deadly))) == 2
+
+
+@pytest.mark.usefixtures("deadly")
+def test_where_no_process_can_be_started_that_is_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    isolation.prepare()
+    with pytest.raises(UnreadableImage, match=r"no process can be started .*/no/such/python"):
+        isolation.read(ppm("none"), 32, name="x.ppm")
+
+
+def test_programs_that_have_no_python_to_start_decode_themselves(deadly: Path) -> None:
+    script = (
+        "import sys\n"
+        "sys.frozen = True\n"
+        "from pathlib import Path\n"
+        "from pixseek import isolation\n"
+        "isolation.prepare()\n"
+        "print(isolation.read(Path(sys.argv[1]).read_bytes(), 32, name='x').image.size)\n"
+    )
+    file = deadly / "picture.ppm"
+    file.write_bytes(ppm("none"))
+    program = subprocess.Popen(
+        [sys.executable, "-c", script, str(file)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(deadly), SOURCE])},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert program.communicate()[0] == "(2, 2)\n"
+    assert asked_in(deadly) == [program.pid]
 
 
 def test_children_are_kept_for_the_next_picture_and_shared_by_threads(deadly: Path) -> None:
@@ -163,7 +196,7 @@ def test_waiting_for_memory_does_not_count_as_decoding() -> None:
     class Slow(Gauge):
         @contextmanager
         def taking(self, size_bytes: int) -> Iterator[None]:
-            time.sleep(1.5)
+            time.sleep(2.5)
             with super().taking(size_bytes):
                 yield
 

@@ -624,7 +624,8 @@ def test_a_file_time_beyond_the_calendar_gives_no_year(modified: float) -> None:
 
 def test_the_fields_are_these_in_this_order() -> None:
     names = (
-        "path folder name extension size modified width height orientation format taken taken_utc "
+        "path folder name extension size modified width height orientation format moment duration "
+        "page taken taken_utc "
         "year month camera_make camera_model lens iso aperture exposure focal_length latitude "
         "longitude altitude direction country region city rating description title keywords people "
         "notes text text_lines caption labels words described"

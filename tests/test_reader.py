@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
+from tests.raw_files import psd
 
 from pixseek.errors import MissingPath, UnreadableImage
 from pixseek.reader import FORMATS, KEEP_TIMES, MemoryBudget, read, upright
@@ -44,6 +45,8 @@ def corners() -> Image.Image:
 
 
 def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
+    if format == "PSD":  # Pillow writes none
+        return psd(image)
     buffer = BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()

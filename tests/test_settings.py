@@ -52,10 +52,13 @@ def test_every_setting_can_come_from_file_variable_and_argument(own_home: Path) 
         "max_megapixels": 5,
         "max_file_mb": 6,
         "max_seconds": 6.5,
-        "lock_timeout_s": 7.5,
+        "max_moments": 7,
+        "lock_timeout_s": 8.5,
     }
     assert list(values) == [field.name for field in fields(Settings)]
-    expected = Settings(own_home / "lib", "palette", "memory", "cuda", True, 3, 4, 5, 6, 6.5, 7.5)
+    expected = Settings(
+        own_home / "lib", "palette", "memory", "cuda", True, 3, 4, 5, 6, 6.5, 7, 8.5
+    )
     assert load(values) == expected
     assert load(environ={f"PIXSEEK_{k.upper()}": str(v) for k, v in values.items()}) == expected
     write("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))

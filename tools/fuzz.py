@@ -1,10 +1,11 @@
 """Looks for files that do to the reader what no file may: `make fuzz`.
 
 Pictures are damaged at random and read as any stranger's are (pixseek.isolation). A finding is a
-file that crashes its decoder, makes it run over the limit of time, raises what is not in the error
-tree, or takes longer than a moment though it counts as plain; and one of which is said what cannot
-be (metadata). Each is written to tests/fuzz-found, where tests/test_fuzz_found.py reads it from
-then on. The same seed damages in the same way.
+file that raises what is not in the error tree, of which is said what cannot be (metadata), or that
+crashes its decoder or takes longer than a moment though it counts as plain. It is written to
+tests/fuzz-found, where tests/test_fuzz_found.py reads it from then on. A decoder that crashes or
+hangs in its child is contained: a few such files go to tests/fuzz-found/contained. The same seed
+damages in the same way.
 """
 
 from __future__ import annotations
@@ -34,12 +35,15 @@ from pixseek.records import Bounds, Metadata
 
 ROOT = Path(__file__).parent.parent
 FOUND = ROOT / "tests" / "fuzz-found"
+CONTAINED = FOUND / "contained"
+CONTAINED_KEPT = 4
 BOUNDS = Bounds(max_pixels=20_000_000, max_seconds=10.0)
 PLAIN_S = 5.0
 """What a plain file of at most so many pixels may take, on a machine that is busy."""
 LARGEST = 60_000
 """Bytes of a file that is damaged: small ones are read more often, and kept when they are found."""
-_BAD = ("its decoder", "decoding it took")
+_CRASHED = ("its decoder crashed", "decoding it took")
+_FAULT = "its decoder ended"
 _NUMBERS = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -52,6 +56,8 @@ class Tally:
     refused: int = 0
     found: dict[str, str] = field(default_factory=dict)
     """Name of a file in FOUND → what is wrong with it."""
+    contained: list[bytes] = field(default_factory=list)
+    """Contents whose decoder crashed or hung, and cost nothing else."""
 
 
 def main() -> int:
@@ -70,7 +76,13 @@ def main() -> int:
     end = time.monotonic() + options.seconds
     with ThreadPoolExecutor(options.workers) as pool:
         list(pool.map(lambda n: _fuzz(whole, seed + n, end, tally), range(options.workers)))
-    print(f"{tally.read} read, {tally.refused} refused, {len(tally.found)} found")
+    print(f"{tally.read} read, {tally.refused} refused")
+    print(f"{len(tally.found)} found, {len(tally.contained)} contained")
+    room = max(0, CONTAINED_KEPT - len(list(CONTAINED.glob("*.bin"))))
+    for content in tally.contained[:room]:
+        print(
+            f"tests/fuzz-found/contained/{_kept(content, CONTAINED)}: its decoder crashed or hung"
+        )
     for name, what in tally.found.items():
         print(f"tests/fuzz-found/{name}: {what}")
     return 1 if tally.found else 0
@@ -82,10 +94,14 @@ def _fuzz(whole: Sequence[bytes], seed: int, end: float, tally: Tally) -> None:
         content = damaged(chance.choice(whole), whole, chance)
         what = wrong(content, tally)
         if what is not None:
-            name = f"{sha256(content).hexdigest()[:16]}.bin"
-            FOUND.mkdir(exist_ok=True)
-            (FOUND / name).write_bytes(content)
-            tally.found[name] = what
+            tally.found[_kept(content, FOUND)] = what
+
+
+def _kept(content: bytes, folder: Path) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{sha256(content).hexdigest()[:16]}.bin"
+    (folder / name).write_bytes(content)
+    return name
 
 
 def wrong(content: bytes, tally: Tally) -> str | None:
@@ -95,8 +111,13 @@ def wrong(content: bytes, tally: Tally) -> str | None:
         decoded = isolation.read(content, 64, BOUNDS, name="damaged")
     except UnreadableImage as error:
         tally.refused += 1
-        if error.reason.startswith(_BAD):
+        if error.reason.startswith(_FAULT):
             return error.reason
+        if error.reason.startswith(_CRASHED):
+            if is_plain(content):
+                return f"plain, and {error.reason}"
+            tally.contained.append(content)
+            return None
     else:
         tally.read += 1
         if (said := _impossible(decoded.fields)) is not None:
@@ -172,7 +193,9 @@ def _with_checksums(content: bytes) -> bytes:
 
 
 def _files(folder: Path) -> list[bytes]:
-    names = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = sorted(
+        path for path in folder.rglob("*") if path.is_file() and FOUND not in path.parents
+    )
     pictures = [
         path for path in names if path.suffix not in (".py", ".npz", ".json", ".xz", ".pyc")
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from pixseek.errors import (
 )
 from pixseek.manifest import Manifest, VectorSet
 from pixseek.metadata import FILE_FIELDS, file_fields, merge
+from pixseek.moments import content_of
 from pixseek.records import CareReport, Item, Problem
 from pixseek.stores import Store, check_items, open_store
 from pixseek.stores.local import LocalStore
@@ -98,15 +99,17 @@ def _examine_items(
     remaining = store.ids()
     while ids := list(islice(remaining, ITEMS_AT_ONCE)):
         files = manifest.files_of(ids)
+        moments = manifest.moments_of(dict.fromkeys(map(content_of, ids)))
         changing = set(manifest.pending())  # by a writer that is at work, or was cut off
         bad, orphans, wrong = [], [], {}
         for item in store.fetch(ids):
+            content = content_of(item.id)
             report.items += 1
             if not _is_whole(item, store):
                 bad.append(item.id)
-            elif item.id in changing:
+            elif content in changing:
                 continue  # the next indexing brings it in step
-            elif not files[item.id]:
+            elif not files[item.id] or item.id not in (content, *moments.get(content, ())):
                 orphans.append(item.id)
             else:
                 paths = [manifest.base.portable(entry.path) for entry in files[item.id]]
@@ -117,8 +120,8 @@ def _examine_items(
                 if merge(kept, now) != item.metadata:
                     wrong[item.id] = merge(kept, now)
         if repair:
-            store.delete([*bad, *orphans])
-            manifest.record([], forget=[e.path for item in bad for e in files[item]])
+            _take_out(manifest, store, bad)
+            store.delete(orphans)
             store.update_metadata(wrong)
         problems += [_problem(id, "its vector or metadata is not whole", repair) for id in bad]
         problems += [_problem(id, "no file holds it", repair) for id in orphans]
@@ -126,17 +129,31 @@ def _examine_items(
     return problems
 
 
+def _take_out(manifest: Manifest, store: Store, items: Sequence[str]) -> None:
+    """Forget the contents of these items, all pictures of them, so that they are read again."""
+    contents = list(dict.fromkeys(map(content_of, items)))
+    store.delete(contents)
+    store.delete([one for some in manifest.moments_of(contents).values() for one in some])
+    files = manifest.files_of(contents)
+    manifest.record([], forget=[entry.path for some in files.values() for entry in some])
+
+
 def _examine_files(manifest: Manifest, store: Store, *, repair: bool) -> list[Problem]:
-    """Files whose content is said to be in the store, and is not."""
+    """Files whose content is said to be in the store, and is not, or not all of it."""
     stored = set(store.ids())
+    known = manifest.known()
+    contents = dict.fromkeys(one.item for one in known.values() if one.item is not None)
+    moments = manifest.moments_of(contents)
     lost = [
-        path
-        for path, known in manifest.known().items()
-        if known.item is not None and known.item not in stored
+        content
+        for content in contents
+        if not stored.issuperset([content, *moments.get(content, ())])
     ]
+    leaving = set(lost)
+    paths = [path for path, one in known.items() if one.item in leaving]
     if repair:
-        manifest.record([], forget=lost)
-    return [_problem(path, "its vector is not in the store", repair) for path in lost]
+        _take_out(manifest, store, lost)
+    return [_problem(path, "its vector is not in the store", repair) for path in paths]
 
 
 def _is_whole(item: Item, store: Store) -> bool:

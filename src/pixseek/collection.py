@@ -228,6 +228,8 @@ class LibraryItems:
                 one.skipped = reasons.get(path, "there is no such file")
             elif own := {k: v for k, v in one.metadata.items() if k not in FILE_FIELDS}:
                 changes.setdefault(one.id, {}).update(own)
+        for content, items in self._library.manifest.moments_of(changes).items():
+            changes.update((item, changes[content]) for item in items)
         self.update_metadata(changes)
 
     def add(self, items: Sequence[Item]) -> None:

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pixseek import isolation
+from pixseek import isolation, moments
 from pixseek.encoders import resolve
 from pixseek.errors import ModelMismatch, UnreadableImage
+from pixseek.files import image_file
 from pixseek.library import Library
 from pixseek.manifest import Entry
 from pixseek.metadata.wording import with_words
@@ -35,8 +36,7 @@ from pixseek.workers import (
     PIXELS_AT_ONCE,
     Limits,
     batches,
-    content_of,
-    item_id,
+    identified,
     overlapped,
 )
 
@@ -78,6 +78,8 @@ class Description:
         self._describer = describer
         self._limits = limits
         self._writing = writing
+        self._films: dict[ImageFile, str] = {}
+        """Contents of films as they were when they were read: each has many moments."""
         self._budget = MemoryBudget(limits.memory_bytes)
 
     def run(self, *, again: bool, on_progress: OnProgress) -> DescribeReport:
@@ -131,14 +133,12 @@ class Description:
         for entry in outcome.files:
             file = ImageFile(entry.path, entry.size, entry.modified_ns)
             try:
-                content = content_of(file, self._limits.picture.max_bytes)
-                if item_id(content) != outcome.item:
-                    raise UnreadableImage(entry.path, "it has changed; index it first")
                 picture = isolation.read(
-                    content,
+                    self._source(file, moments.content_of(outcome.item)),
                     self._describer.input_size,
                     self._limits.picture,
                     name=entry.path,
+                    key=moments.key_of(outcome.item),
                     budget=self._budget,
                 )
             except UnreadableImage as error:
@@ -147,6 +147,19 @@ class Description:
             outcome.skipped = None
             return picture.image
         return None
+
+    def _source(self, file: ImageFile, wanted: str) -> Path | bytes:
+        """What to read a file from, if it still has this content."""
+        path = Path(file.path)
+        now = image_file(file.path, path.stat)
+        if now is not None and self._films.get(now) == wanted:
+            return path
+        source, id = identified(file, self._limits.picture.max_bytes)
+        if id != wanted:
+            raise UnreadableImage(path, "it has changed; index it first")
+        if now is not None and isinstance(source, Path):
+            self._films[now] = id
+        return source
 
     def _describe(self, pictures: list[tuple[_Outcome, Image.Image]]) -> None:
         """Give each outcome what there is to say. One that cannot be described costs no other."""

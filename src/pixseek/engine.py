@@ -15,7 +15,8 @@ from pixseek.encoders import DEFAULT_MODEL, Encoder, load_encoder
 from pixseek.encoders.calibration import calibration
 from pixseek.encoders.catalog import MODELS
 from pixseek.errors import InvalidFilter, PixseekError
-from pixseek.files import EXTENSIONS, absolute
+from pixseek.files import absolute
+from pixseek.formats import EXTENSIONS
 from pixseek.given import Given, encoder_of
 from pixseek.ignoring import check_patterns
 from pixseek.library import Library
@@ -154,7 +155,10 @@ class ImageSearchEngine:
         with self._writing:
             report = IndexReport()
             manifest = self._library.manifest
-            self._add_patterns(exclude, include)
+            if patterns := [*exclude, *(f"!{one}" for one in include)]:
+                check_patterns([*exclude, *include])
+                with self._exclusively():
+                    manifest.add_patterns(patterns)
             found = sync.look(manifest, images, report)
             changes = sync.changes(manifest, found)
             if changes or sync.unsettled(manifest, found):
@@ -184,7 +188,7 @@ class ImageSearchEngine:
         if where is not None and not where:
             raise InvalidFilter(where, "an empty filter would remove everything; name the folders")
         leaving = [absolute(path) for path in sync.listed(paths)]
-        with self._writing, lock.writing(self.library, wait_s=self._settings.lock_timeout_s):
+        with self._writing, self._exclusively():
             if where is not None:
                 opened = self._library.opened()
                 node = searching.checked(parse(where), self._library, opened)
@@ -338,11 +342,14 @@ class ImageSearchEngine:
         min_score: float | None = None,
         offset: int = 0,
         words: str | None = None,
+        moments: bool = False,
     ) -> list[Hit]:
         """The k nearest pictures to a text, an image, or both together, nearest first.
 
         query: a text, in which nothing is syntax, or a Query (docs/query.md); one of conditions
             only gives the latest pictures first, with the score 0.
+        moments: of a video, an animation or a file of pages every moment that is near; without it
+            the best of each, so k hits are k files.
         image: a path, a file's bytes or a Pillow image; it need not be in the library.
         words: only pictures with all of these words in them or in what is said of them
             (docs/words.md); alone, they are the text as well.
@@ -361,6 +368,7 @@ class ImageSearchEngine:
             min_score=min_score,
             offset=offset,
             bounds=bounds(self._settings),
+            moments=moments,
         )
 
     # Looking after
@@ -413,16 +421,8 @@ class ImageSearchEngine:
         )
         return made, given.load(made.model, inventory.options(self._settings, on_fetch))
 
-    def _add_patterns(self, exclude: Sequence[str], include: Sequence[str]) -> None:
-        if exclude or include:
-            check_patterns([*exclude, *include])
-            wait_s = self._settings.lock_timeout_s
-            with lock.writing(self.library, wait_s=wait_s):
-                self._library.manifest.add_patterns([*exclude, *(f"!{one}" for one in include)])
-
     def _indexer(self) -> Indexer:
-        # Here and in `_image`: a text search, which should answer at once, needs neither.
-        from pixseek.indexing import Indexer
+        from pixseek.indexing import Indexer  # a search, which should answer at once, needs none
 
         opened, manifest = self._library.opened(), self._library.manifest
         return Indexer(lambda: opened.encoder, opened.store, manifest, limits(self._settings))

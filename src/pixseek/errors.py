@@ -83,6 +83,18 @@ class UnreadableImage(PixseekError):
         self.reason = reason
 
 
+class FormatNeedsExtra(UnreadableImage):
+    """A picture or video of a format that an optional part reads, which is not installed."""
+
+    def __init__(self, path: str | PathLike[str], reason: str) -> None:
+        PixseekError.__init__(
+            self,
+            f"cannot read {fspath(path)!r} yet: {reason}. Install that, or leave the file out.",
+        )
+        self.path = fspath(path)
+        self.reason = reason
+
+
 class LibraryError(PixseekError):
     """Something about a library as a whole."""
 

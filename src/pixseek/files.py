@@ -11,17 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from pixseek.formats import EXTENSIONS, extension_of
 from pixseek.ignoring import Rules, inner_rules, outer_rules, rules_of
 from pixseek.records import ImageFile
-
-EXTENSIONS = frozenset(
-    {
-        *("jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib"),
-        *("tif", "tiff", "heic", "heif", "hif", "avif", "jp2", "j2k", "jpx"),
-        *("ppm", "pgm", "pbm", "pnm", "ico"),
-    }
-)
-"""Taken for pictures when a folder is read; a file that is named itself is tried whatever it is."""
 
 SKIPPED_FOLDERS = frozenset(
     {
@@ -208,7 +200,7 @@ def scan(
                     if name.startswith("."):
                         continue
                     found = None
-                    if _extension(name) in EXTENSIONS:
+                    if extension_of(name) in EXTENSIONS:
                         found = image_file(prefix + name, entry.stat, unreadable)
                     is_folder = found is None and entry.is_dir(follow_symlinks=False)
                     if here is not None and here.ignore(prefix + name, is_folder=is_folder):
@@ -218,7 +210,7 @@ def scan(
                         yield found
                     elif is_folder and _is_of_people(current, name):
                         waiting.append((prefix + name, here))
-                    elif sidecars is not None and _extension(name) == "xmp":
+                    elif sidecars is not None and extension_of(name) == "xmp":
                         sidecar = image_file(prefix + name, entry.stat)
                         base = prefix + name[:-4]
                         if sidecar is not None and sidecars.get(base, sidecar) <= sidecar:
@@ -233,10 +225,6 @@ def _is_of_people(folder: str, name: str) -> bool:
     if name in SKIPPED_FOLDERS or name.endswith(_PREVIEWS):
         return False
     return name in _ORIGINALS or not folder.lower().endswith(_PHOTOS)
-
-
-def _extension(name: str) -> str:
-    return name.lower().rpartition(".")[2] if "." in name else ""
 
 
 def image_file(

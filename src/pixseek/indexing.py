@@ -10,7 +10,7 @@ touched in step, clear the note. The next run finishes whatever is still noted.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from pixseek.errors import InvalidMetadata
 from pixseek.files import Changes, Known
 from pixseek.manifest import Entry, Manifest
 from pixseek.metadata import FILE_FIELDS, file_fields, merge
+from pixseek.moments import content_of
 from pixseek.records import (
     ImageFile,
     IndexReport,
@@ -106,26 +107,21 @@ class Indexer:
         touched |= {known.item for known in before.values() if known.item is not None}
         self._manifest.mark_pending(touched)
         files = _with(self._manifest.files_of(touched), entries)
-        added: dict[str, Item] = {}
-        for done in finished:
-            if done.item is not None and done.vector is not None:
-                metadata = merge(done.content, self._fields(files[done.item]))
-                added[done.item] = Item(done.item, done.vector, metadata)
-        self._manifest.sidecars.forget_own(added)
-        refused = self._add(added)
-        self._stored |= added.keys()
+        refused = self._add(finished, files)
         if refused:
             for done in finished:
                 if (reason := refused.get(done.item or "")) is not None:
                     done.item, done.vector, done.skipped = None, None, reason
             entries = _entries(finished)
             files = _with(self._manifest.files_of(touched), entries)
+        added = {done.item for done in finished if done.item and done.vector is not None}
+        self._stored |= added
         self._manifest.record(list(entries.values()))
         told = self._read_beside(entries)
         # An item that lost its last file stays, and stays noted, until the end of the run: the
         # file may only have moved, and then it is found again.
         held = {item for item in touched if files[item]}
-        self._bring_in_step(held - (added.keys() - told))
+        self._bring_in_step(held - (added - told))
         self._manifest.clear_pending(held)
         # Empty before it is counted: Ctrl-C may come between any two lines, what is still in the
         # list is then written once more, and must not be counted twice.
@@ -134,10 +130,39 @@ class Indexer:
         for done in written:
             self._count(done, before.get(done.file.path), report)
         progress.done += len(written)
-        progress.encoded += sum(outcome.vector is not None for outcome in written)
+        progress.encoded += sum(outcome.encoded for outcome in written)
         progress.skipped = len(report.skipped)
         report.encoded = progress.encoded
         on_progress(progress)
+
+    def _add(self, finished: list[Outcome], files: Mapping[str, list[Entry]]) -> dict[str, str]:
+        """Store what was encoded; gives the contents that the store cannot take, and why.
+
+        A content's own item comes after its moments: when it is there, all of it is.
+        """
+        own: dict[str, Item] = {}
+        further: dict[str, list[Item]] = {}
+        for done in finished:
+            if done.item is not None and done.vector is not None:
+                fields = self._fields(files[done.item])
+                own[done.item] = Item(done.item, done.vector, merge(done.content, fields))
+                further[done.item] = [
+                    Item(one.id, one.vector, merge({**done.content, **one.metadata}, fields))
+                    for one in done.further
+                    if one.vector is not None
+                ]
+        moments = {id: [one.id for one in items] for id, items in further.items()}
+        every = {one.id: one for items in further.values() for one in items}
+        self._manifest.sidecars.forget_own([*own, *every])
+        before = self._manifest.moments_of(own)
+        if changed := {id: m for id, m in moments.items() if m or id in before}:
+            left = [one for id, items in before.items() for one in items if one not in moments[id]]
+            self._store.delete(left)  # of a content that was lost, and is chosen from anew
+            self._manifest.note_moments(changed)
+        refused = {content_of(id): why for id, why in self._put(every).items()}
+        refused |= self._put({id: one for id, one in own.items() if id not in refused})
+        self._delete_moments({id: moments[id] for id in refused if moments[id]})
+        return refused
 
     def _read_beside(self, entries: Mapping[str, Entry]) -> set[str]:
         """Remember what the sidecars of these files say; gives the items of which one does."""
@@ -162,7 +187,7 @@ class Indexer:
             self._bring_in_step(touched)
             report.updated += len(entries)
 
-    def _add(self, items: dict[str, Item]) -> dict[str, str]:
+    def _put(self, items: dict[str, Item]) -> dict[str, str]:
         """Store items; gives why of those that the store cannot take, and drops them from `items`.
         A store refuses a call as a whole, and names one item."""
         refused: dict[str, str] = {}
@@ -182,7 +207,7 @@ class Indexer:
             report.skipped.append(Skipped(Path(done.file.path), done.skipped or ""))
         elif known is not None and known.item == done.item:
             report.unchanged += 1
-        elif known is not None:
+        elif known is not None and (known.size, known.modified_ns) != done.file[1:]:
             report.changed += 1
         elif done.vector is None:
             report.moved += 1
@@ -211,18 +236,21 @@ class Indexer:
         return forgotten
 
     def _bring_in_step(self, items: Iterable[str]) -> None:
-        """Make the store say which files hold each item; items without files leave it."""
+        """Make the store say which files hold each content; those without files leave it."""
         files = self._manifest.files_of(items)
         gone = [item for item, entries in files.items() if not entries]
-        self._store.delete(gone)
+        self._store.delete(gone)  # before its moments: see _add
         self._manifest.sidecars.forget_own(gone)
-        held = {item: entries for item, entries in files.items() if entries}
+        moments = self._manifest.moments_of(files)
+        self._delete_moments({item: moments.pop(item) for item in gone if item in moments})
+        held = [item for item, entries in files.items() if entries]
+        held += [one for some in moments.values() for one in some]
         changes = {
             id: merge(
                 {k: v for k, v in metadata.items() if k not in FILE_FIELDS},
-                self._fields(held[id]),
+                self._fields(files[content_of(id)]),
             )
-            for id, metadata in self._told(self._store.fetch(held), held).items()
+            for id, metadata in self._told(self._store.fetch(held), files).items()
         }
         while changes:
             try:
@@ -234,9 +262,17 @@ class Indexer:
                 break
         self._manifest.clear_pending(files)
 
+    def _delete_moments(self, moments: Mapping[str, Sequence[str]]) -> None:
+        """Take the further items of contents out."""
+        if moments:
+            every = [one for some in moments.values() for one in some]
+            self._store.delete(every)
+            self._manifest.sidecars.forget_own(every)
+            self._manifest.note_moments(dict.fromkeys(moments, ()))
+
     def _told(self, items: list[Item], files: Mapping[str, list[Entry]]) -> Mapping[str, Metadata]:
         """Each item's metadata with what the sidecars of its files say."""
-        paths = {item.id: [entry.path for entry in files[item.id]] for item in items}
+        paths = {item.id: [entry.path for entry in files[content_of(item.id)]] for item in items}
         return self._manifest.sidecars.joined(items, paths)
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pixseek.database import Database
 from pixseek.files import Base, Known, is_within, is_within_any, reads
+from pixseek.moments import content_of
 from pixseek.sidecars import Sidecars
 
 _SCHEMA = """
@@ -27,6 +28,13 @@ CREATE INDEX IF NOT EXISTS files_by_item ON files (item);
 CREATE TABLE IF NOT EXISTS pending (item TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sets (store TEXT PRIMARY KEY, model TEXT NOT NULL, state TEXT NOT NULL);
 """
+
+_MOMENTS = """
+CREATE TABLE IF NOT EXISTS moments (item TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS moments_by_content ON moments (content)
+"""
+"""Made when there is something to put into it: most libraries have none, nor had any of those that
+were made before."""
 
 _UNDECODABLE = sys.getfilesystemencodeerrors()
 """How Python keeps file names that are not valid UTF-8."""
@@ -66,6 +74,7 @@ class Manifest:
         self.folder = library
         self.base = Base(library.parent)
         self._database = Database(library, create=create)
+        self._has_moments = False
         self.sidecars = Sidecars(self._database, self._key, self._path)
         try:
             self._make_tables()
@@ -199,13 +208,16 @@ class Manifest:
         return found
 
     def files_of(self, items: Iterable[str]) -> dict[str, list[Entry]]:
-        """The files that hold each of these contents, in order of path; none gives []."""
+        """The files that hold each of these items, in order of path; none gives [].
+
+        A moment's files are those of its content.
+        """
         query = "SELECT path, size, modified_ns FROM files WHERE item = ? ORDER BY path"
         with self._database.reading() as connection:
             return {
                 item: [
-                    Entry(self._path(path), size, modified_ns, item)
-                    for path, size, modified_ns in connection.execute(query, (item,))
+                    Entry(self._path(path), size, modified_ns, content_of(item))
+                    for path, size, modified_ns in connection.execute(query, (content_of(item),))
                 ]
                 for item in items
             }
@@ -221,9 +233,46 @@ class Manifest:
                 [(self._key(e.path), e.size, e.modified_ns, e.item, e.skipped) for e in entries],
             )
 
+    def has_moments(self) -> bool:
+        """Whether any file has more pictures than one, or had."""
+        self._has_moments = self._has_moments or self._database.holds("moments")
+        return self._has_moments
+
+    def moments_of(self, contents: Iterable[str]) -> dict[str, list[str]]:
+        """The further items of each content that has any."""
+        if not self.has_moments():
+            return {}
+        query = "SELECT item FROM moments WHERE content = ? ORDER BY item"
+        with self._database.reading() as connection:
+            found = {
+                content: [item for (item,) in connection.execute(query, (content,))]
+                for content in contents
+            }
+        return {content: items for content, items in found.items() if items}
+
+    def note_moments(self, moments: Mapping[str, Sequence[str]]) -> None:
+        """Remember the further items of contents, in place of those that were; none forgets them.
+
+        Before the store has them, and after it has them no more: so it never has one that is not
+        known here.
+        """
+        with self._database.writing() as connection:
+            for statement in _MOMENTS.split(";"):
+                connection.execute(statement)
+            connection.executemany(
+                "DELETE FROM moments WHERE content = ?", [(content,) for content in moments]
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO moments VALUES (?, ?)",
+                [(item, content) for content, items in moments.items() for item in items],
+            )
+
     def forget_items(self) -> None:
         """Forget what every file held, so that all of them are read again."""
+        has_moments = self.has_moments()
         with self._database.writing() as connection:
+            if has_moments:
+                connection.execute("DELETE FROM moments")
             connection.execute("DELETE FROM files WHERE item IS NOT NULL")
             connection.execute("DELETE FROM pending")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,8 @@ def open_items(
     name = named or chosen.model or DEFAULT_MODEL
     encoder = given.load(name, inventory.options(chosen))
     opened = given.open(addressed(url or "memory"), Path(), encoder.space)
-    return StoreItems(opened, lambda: encoder, limits(chosen))
+    one_a_file = replace(limits(chosen), moments=1)  # whoever adds it gives the one id
+    return StoreItems(opened, lambda: encoder, one_a_file)
 
 
 def load_model(name: str | None = None, options: settings.Settings | None = None) -> Encoder:
@@ -57,6 +59,7 @@ def limits(chosen: settings.Settings) -> Limits:
         workers=chosen.worker_count(),
         memory_bytes=chosen.memory_mb * 1_000_000,
         picture=bounds(chosen),
+        moments=chosen.max_moments,
     )
 
 

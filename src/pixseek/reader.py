@@ -18,7 +18,9 @@ from pixseek.colours import in_srgb
 from pixseek.errors import MissingPath, UnreadableImage
 from pixseek.records import USUAL
 
-FORMATS = (*("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO"),)
+FORMATS = (
+    *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO", "PSD"),
+)
 """Pillow's names of what is decoded; what else Pillow could try is not (EPS starts a program,
 TGA takes any bytes for a picture). HEIF is decoded by pi_heif."""
 
@@ -66,6 +68,8 @@ class Picture:
     """The file's XMP packet; empty where it has none."""
     iptc: bytes
     """A JPEG's IPTC data sets; empty where it has none."""
+    several: bool = False
+    """Whether the file may have more: frames of an animation, or pages. See `frames`."""
 
 
 class Budget(Protocol):
@@ -122,14 +126,30 @@ def read(
     content = content_of(source) if isinstance(source, Path) else source
     if not content:
         raise UnreadableImage(called, "the file is empty")
-    with _translated(called):
-        opened = _open(content)
-        width, height = opened.size
-        if width * height > max_pixels:
-            reason = f"{width}×{height} pixels are more than the limit of {max_pixels}"
-            raise UnreadableImage(called, reason)
-        with budget.taking(_bytes_to_decode(opened, input_size)):
-            return _decode(opened, input_size)
+    with (
+        opened(content, called, max_pixels) as image,
+        budget.taking(_bytes_to_decode(image, input_size)),
+    ):
+        return _decode(image, input_size)
+
+
+@contextmanager
+def opened(content: bytes, called: str, max_pixels: int) -> Iterator[Image.Image]:
+    """A picture file's content as Pillow opens it: only its header is read.
+
+    Raises UnreadableImage, for what goes wrong while it is used, too.
+    """
+    with translated(called):
+        image = _open(content)
+        check_size(image.size, called, max_pixels)
+        yield image
+
+
+def check_size(size: tuple[int, int], called: str, max_pixels: int) -> None:
+    """Raise UnreadableImage for a picture of more pixels."""
+    if size[0] * size[1] > max_pixels:
+        reason = f"{size[0]}×{size[1]} pixels are more than the limit of {max_pixels}"
+        raise UnreadableImage(called, reason)
 
 
 def content_of(path: Path, max_bytes: int = USUAL.max_bytes) -> bytes:
@@ -161,14 +181,15 @@ def _settled(path: Path) -> bytes:
 
 def upright(image: Image.Image) -> Image.Image:
     """A picture that is in memory already → upright RGB. Raises UnreadableImage."""
-    with _translated("the picture given"):
+    with translated("the picture given"):
         image.load()
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
         return _turned(in_srgb(_to_rgb(image), image.info.get("icc_profile")), turn)
 
 
 @contextmanager
-def _translated(called: str) -> Iterator[None]:
+def translated(called: str) -> Iterator[None]:
+    """What decoders raise, as UnreadableImage."""
     try:
         yield
     except UnidentifiedImageError as error:
@@ -204,7 +225,7 @@ def _open(content: bytes) -> Image.Image:
     raise UnidentifiedImageError
 
 
-def _kept_size(size: tuple[int, int], input_size: int) -> tuple[int, int]:
+def kept_size(size: tuple[int, int], input_size: int) -> tuple[int, int]:
     """The size to reduce to: the shorter side KEEP_TIMES the input, the longer at most LONGEST
     times that. No larger than the picture is."""
     shorter = KEEP_TIMES * input_size
@@ -234,19 +255,36 @@ def _decode(image: Image.Image, input_size: int) -> Picture:
     exif = image.getexif()
     xmp, iptc = _beside_pixels(image)
     width, height = image.size
-    kept = _kept_size(image.size, input_size)
+    # Of a GIF it takes a look at the second frame, which may be damaged: `frames` takes it.
+    several = image.format in SEVERAL and (
+        image.format == "GIF" or getattr(image, "is_animated", False)
+    )
+    kept = kept_size(image.size, input_size)
     if _is_jpeg(image) and kept != image.size:
         image.draft("RGB", kept)
     image.load()
-    turn = _TURNS.get(exif.get(_ORIENTATION, 1))
+    turn = TURNS.get(exif.get(ORIENTATION, 1))
+    if turn in _SIDEWAYS:
+        width, height = height, width
+    small = reduced(image, kept, turn)
+    return Picture(small, width, height, image.format or "", exif, xmp, iptc, several)
+
+
+SEVERAL = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")
+"""Formats whose further pictures are moments or pages. Those of others are the same picture once
+more, or another eye's: of a motion photo, a stereo camera, an icon, a Photoshop layer."""
+
+
+def reduced(
+    image: Image.Image, kept: tuple[int, int], turn: Image.Transpose | None = None
+) -> Image.Image:
+    """A decoded picture → upright sRGB of no less than `kept`; turn: what makes it upright."""
     profile = image.info.get("icc_profile")
     # A box filter and then the model's own resizing: twice as many pixels for as little loss.
     small = _small_upright(image, (2 * kept[0], 2 * kept[1]), turn)
     if profile and image.mode not in ("CMYK", "LAB"):  # those became sRGB by theirs already
         small = in_srgb(small, profile)
-    if turn in _SIDEWAYS:
-        width, height = height, width
-    return Picture(small, width, height, image.format or "", exif, xmp, iptc)
+    return small
 
 
 _IPTC = 0x0404  # Photoshop's number for it
@@ -264,8 +302,8 @@ def _turned(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-_ORIENTATION = 0x0112
-_TURNS = {
+ORIENTATION = 0x0112
+TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -275,10 +313,10 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What makes a picture with each EXIF orientation upright (Exif 2.32, tag 0x0112)."""
-_FROM_RIGHT = tuple(_TURNS[orientation] for orientation in (2, 3, 7, 8))
-_FROM_BELOW = tuple(_TURNS[orientation] for orientation in (3, 4, 6, 7))
+_FROM_RIGHT = tuple(TURNS[orientation] for orientation in (2, 3, 7, 8))
+_FROM_BELOW = tuple(TURNS[orientation] for orientation in (3, 4, 6, 7))
 """Those that make what is at the right of the file's picture the left or top; below likewise."""
-_SIDEWAYS = tuple(_TURNS[orientation] for orientation in (5, 6, 7, 8))
+_SIDEWAYS = tuple(TURNS[orientation] for orientation in (5, 6, 7, 8))
 
 
 def _small_upright(

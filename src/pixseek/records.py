@@ -95,6 +95,18 @@ class Hit:
         paths = self.paths
         return paths[0] if paths else Path()
 
+    @property
+    def moment(self) -> float | None:
+        """Seconds into the video or animation; None for what is one picture, or a page."""
+        found = self.metadata.get("moment")
+        return float(found) if isinstance(found, int | float) else None
+
+    @property
+    def page(self) -> int | None:
+        """Page of the file, counted from 1; None for what has no pages."""
+        found = self.metadata.get("page")
+        return int(found) if isinstance(found, int | float) else None
+
 
 def text_of(id: str, metadata: Metadata) -> str:
     """What stands for an item in words: its text, a picture's caption or file name, or its id."""
@@ -161,8 +173,8 @@ class IndexReport:
     skipped: list[Skipped] = field(default_factory=list["Skipped"])
     """Files that cannot be read: this run's, and those known from earlier and not changed since."""
     missing: list[Path] = field(default_factory=list[Path])
-    """Folders and files that should be there and are not, or empty folders, or that cannot be read
-    now; their entries are kept."""
+    """Folders that are not there, or empty, and what cannot be read now (files that are named by
+    themselves, too); their entries are kept."""
     encoded: int = 0
     """Pictures that went through the model."""
     seconds: float = 0.0

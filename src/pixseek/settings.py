@@ -58,6 +58,9 @@ class Settings:
     max_seconds: float = _setting(
         60.0, "files that take longer to decode are skipped; waiting for memory does not count"
     )
+    max_moments: int = _setting(
+        60, "pictures that one file has at most: moments of a video, pages; animations have 8"
+    )
     lock_timeout_s: float = _setting(
         3600.0, "seconds to wait while another process is writing to the library"
     )

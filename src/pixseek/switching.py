@@ -17,6 +17,7 @@ from pixseek.encoders import Encoder
 from pixseek.errors import LibraryNotFound, StoreUnavailable
 from pixseek.library import Library, Opened
 from pixseek.manifest import Entry, VectorSet
+from pixseek.moments import content_of, key_of
 from pixseek.records import ImageFile, Item, OnProgress, Progress, Skipped, SwitchReport
 from pixseek.stores import open_store, set_url
 from pixseek.workers import Limits, Outcome, Workers, batches
@@ -45,7 +46,7 @@ class Switch:
         self._old = library.opened()
         self._new = self._open(model)
         self._unreadable: dict[str, Skipped] = {}
-        """Items none of whose files can be read now."""
+        """Contents none of whose files can be read now."""
 
     def run(self, *, keep: bool, leave_out: bool, on_progress: OnProgress) -> SwitchReport:
         """Make the new set whole, then let it answer.
@@ -89,18 +90,28 @@ class Switch:
         return Opened(stamp, store, lambda _: self._encoder, self._encoder)
 
     def _missing(self) -> list[str]:
-        """Items that the new set has not yet, except those that cannot be read.
+        """Contents of which the new set has not all items yet, except those that cannot be read.
 
         Those whose last file is gone are not missed: the next run takes them out.
         """
         pending = self._manifest.files_of(self._manifest.pending())
-        have = {item for item, entries in pending.items() if not entries}
-        have.update(self._new.store.ids(), self._unreadable)
-        return [item for item in self._old.store.ids() if item not in have]
+        leaving = {item for item, entries in pending.items() if not entries}
+        leaving.update(self._unreadable)
+        have = set(self._new.store.ids())
+        missing = [item for item in self._old.store.ids() if item not in have]
+        moments = self._manifest.moments_of(dict.fromkeys(map(content_of, missing)))
+        contents = [
+            content
+            for item in missing
+            for content in [content_of(item)]
+            if content not in leaving and (item == content or item in moments.get(content, ()))
+        ]
+        return list(dict.fromkeys(contents))
 
     def _encode(self, on_progress: OnProgress) -> int:
         """Fill the new set with what is missing; returns how many pictures were encoded."""
-        missing, there = self._missing(), self._new.store.count()
+        missing = self._missing()
+        there = len({content_of(item) for item in self._new.store.ids()}.difference(missing))
         progress = Progress(total=len(missing) + there, done=there)
         on_progress(progress)
         for items in batches(missing, ITEMS_AT_ONCE):
@@ -108,41 +119,51 @@ class Switch:
             self._unreadable.update((item, _NO_FILE) for item in items if not waiting[item])
             # An item may have several files: one that fails is tried by its next.
             while turn := {files.pop(0): item for item, files in waiting.items() if files}:
+                moments = self._manifest.moments_of(turn.values())
+                wanted = {
+                    entry.path: [key_of(one) for one in moments.get(item, ())]
+                    for entry, item in turn.items()
+                }
                 notes = self._manifest.folder / READING
-                workers = Workers(lambda: self._encoder, self._limits, frozenset(), notes)
+                workers = Workers(
+                    lambda: self._encoder, self._limits, frozenset(), notes, wanted=wanted
+                )
                 for outcomes in batches(
                     chain.from_iterable(workers.run(map(_file, turn))), AT_ONCE
                 ):
                     done = self._store(outcomes, {entry.path: turn[entry] for entry in turn})
                     waiting.update((item, []) for item in done)
                     progress.done += len(done)
-                    progress.encoded += len(done)
+                    progress.encoded += sum(1 + len(moments.get(item, ())) for item in done)
                     progress.skipped = len(self._unreadable)
                     on_progress(progress)
         return progress.encoded
 
     def _store(self, outcomes: list[Outcome], wanted: dict[str, str]) -> set[str]:
-        """Write vectors with the metadata that the old set has; returns the items written.
+        """Write vectors with the metadata that the old set has; returns the contents written.
 
-        wanted: path → the item that it was known to hold.
+        wanted: path → the content that it was known to hold.
         """
+        written = set()
         vectors = {}
         for one in outcomes:
             item = wanted[one.file.path]
             if one.item == item and one.vector is not None:
                 vectors[item] = one.vector
+                vectors.update((m.id, m.vector) for m in one.further if m.vector is not None)
+                written.add(item)
                 self._unreadable.pop(item, None)
             else:
                 reason = one.skipped or "it has changed since it was indexed; index it first"
                 self._unreadable[item] = Skipped(Path(one.file.path), reason)
         found = self._old.store.fetch(vectors)
         self._new.store.add([Item(one.id, vectors[one.id], one.metadata) for one in found])
-        return set(vectors)
+        return written
 
     def _forget_removed(self) -> None:
         """What others have taken out of the library meanwhile need not be read."""
         if self._unreadable:
-            wanted = set(self._old.store.ids())
+            wanted = set(map(content_of, self._old.store.ids()))
             self._unreadable = {i: why for i, why in self._unreadable.items() if i in wanted}
 
     def _finish(self, *, keep: bool) -> None:
@@ -152,6 +173,8 @@ class Switch:
         files = self._manifest.files_of(self._unreadable)
         left_out = [entry.path for entries in files.values() for entry in entries]
         self._manifest.record([], forget=left_out)
+        if left := self._manifest.moments_of(files):
+            self._manifest.note_moments(dict.fromkeys(left, ()))
         self._library.adopt(self._new, keep=keep)
         if not keep:
             for stamp in [*self._manifest.sets("building"), *self._manifest.sets("kept")]:

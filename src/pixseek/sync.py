@@ -18,6 +18,7 @@ from pixseek.files import (
     is_within_any,
     passed_over,
 )
+from pixseek.formats import is_readable_now
 from pixseek.manifest import Manifest
 from pixseek.records import ImageFile, IndexReport, Skipped
 from pixseek.sidecars import beside, look_beside
@@ -70,6 +71,10 @@ def changes(manifest: Manifest, found: Found) -> Changes:
     """What has to be done so that the library equals what was found."""
     known = _known(manifest, found)
     differing = compare(found, known)
+    # What was skipped for an extra that is here now is read after all.
+    again = {path for path, why in differing.skipped if is_readable_now(why)}
+    differing.skipped = [one for one in differing.skipped if one[0] not in again]
+    differing.new += [found.files[path] for path in sorted(again)]
     noted = manifest.sidecars.known()
     if found.sidecars or noted:
         _compare_sidecars(differing, found, known, noted)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from pixseek import lock
 from pixseek.errors import LibraryLocked, PixseekError
-from pixseek.files import EXTENSIONS, absolute, is_within
+from pixseek.files import absolute, is_within
+from pixseek.formats import EXTENSIONS
 from pixseek.ignoring import IGNORE_FILE
 from pixseek.records import IndexReport, OnProgress
 from pixseek.sync import Source, listed

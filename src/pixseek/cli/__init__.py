@@ -24,6 +24,7 @@ EXIT_CODES: dict[type[errors.PixseekError], int] = {
     errors.UnknownModel: 2,
     errors.UnknownStore: 2,
     errors.UnreadableImage: 3,
+    errors.FormatNeedsExtra: 3,
     errors.LibraryError: 4,
     errors.LibraryNotFound: 4,
     errors.LibraryTooNew: 4,

@@ -102,6 +102,7 @@ def _search(arguments: argparse.Namespace) -> int:
             where=where,
             min_score=arguments.min_score,
             offset=arguments.offset,
+            moments=arguments.moments,
         )
     if arguments.json:
         output.print_hits_json(hits, folders)

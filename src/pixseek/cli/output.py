@@ -44,9 +44,10 @@ def print_hits(hits: Sequence[Hit], folders: Sequence[Path], *, preview: bool) -
     print(f"{'score':>6}  {'date':10}  path")
     for hit in hits:
         path = _path(hit, folders)
-        print(f"{hit.score:6.3f}  {_date(hit.metadata):10}  {printable(_near(path))}")
+        where = printable(_near(path)) + _within(hit)
+        print(f"{hit.score:6.3f}  {_date(hit.metadata):10}  {where}")
         if graphics is not None:
-            _print_picture(path, graphics)
+            _print_picture(path, hit.id, graphics)
 
 
 def print_hits_json(hits: Sequence[Hit], folders: Sequence[Path]) -> None:
@@ -262,6 +263,14 @@ def _path(hit: Hit, folders: Sequence[Path]) -> Path:
     return (inside or [hit.path])[0]
 
 
+def _within(hit: Hit) -> str:
+    """Where in its file it is: ` @ 00:01:23` in a video or animation, ` @ page 3`, or nothing."""
+    if hit.moment is not None:
+        seconds = int(hit.moment)
+        return f" @ {seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return "" if hit.page is None else f" @ page {hit.page}"
+
+
 def _near(path: Path) -> Path:
     """Relative to the working directory when it lies below it, as people would type it."""
     here = Path.cwd()
@@ -302,13 +311,13 @@ def _graphics() -> preview.Graphics | None:
     return found
 
 
-def _print_picture(path: Path, graphics: preview.Graphics) -> None:
+def _print_picture(path: Path, item: str, graphics: preview.Graphics) -> None:
     from pixseek.cli import preview
 
     columns = min(PREVIEW_COLUMNS, shutil.get_terminal_size().columns)
     cell = _cell_size()
     try:
-        image = read_picture(path, PREVIEW_ROWS * cell[1])
+        image = read_picture(path, PREVIEW_ROWS * cell[1], of=item)
     except (MissingPath, UnreadableImage) as error:
         print(f"pixseek: {error}", file=sys.stderr)
         return

@@ -164,7 +164,12 @@ def _search(commands: _Commands) -> None:
         "--words",
         metavar="WORDS",
         help="only pictures that have all of these words, exactly: read in them, or in their"
-        " captions, labels, titles and keywords",
+        " captions, labels, titles, keywords and file names",
+    )
+    parser.add_argument(
+        "--moments",
+        action="store_true",
+        help="of a video, an animation or a file of pages every moment, not only the best",
     )
     _library(parser)
     parser.add_argument(

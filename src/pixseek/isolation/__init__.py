@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +23,22 @@ from pathlib import Path
 from PIL import Image
 
 from pixseek import reader
-from pixseek.errors import UnreadableImage
+from pixseek.errors import FormatNeedsExtra, UnreadableImage
+from pixseek.formats import is_for_an_extra
 from pixseek.isolation.messages import Said, receive, send
 from pixseek.isolation.plain import is_plain
 from pixseek.metadata import content_fields
+from pixseek.moments import FIRST
 from pixseek.reader import UNBOUNDED, Budget, Picture
 from pixseek.records import USUAL, Bounds, Metadata
 
+_HAS_PYTHON = bool(sys.executable) and not getattr(sys, "frozen", False)
+"""Programs frozen into one file, or with Python inside them, cannot start another: they decode
+everything themselves."""
 KEPT = 16
 """Children that are kept when they have nothing to do; those end by themselves after a while."""
+_NO_ANSWER = (EOFError, OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
+"""What a child that has ended, or been made to talk nonsense, gives."""
 _LAST_WORDS_S = 2.0
 """For a child that has closed its pipe to leave its exit code."""
 TRIES = 2
@@ -45,32 +53,64 @@ class Decoded:
     image: Image.Image
     """Upright RGB, reduced as the reader reduces."""
     fields: Metadata
-    """What the file says of itself (metadata.content_fields)."""
+    """What the file says of itself (frames.Frames.content_fields); of a further picture of a file
+    only what is true of it alone."""
+    key: str = FIRST
+    """Which of the file's pictures it is (pixseek.moments)."""
 
 
 def read(
-    content: bytes,
+    source: bytes | Path,
     input_size: int,
     bounds: Bounds = USUAL,
     *,
     name: str,
+    key: str = FIRST,
     budget: Budget = UNBOUNDED,
     here: bool = False,
 ) -> Decoded:
-    """Decode a file's content where it can do no harm, and say what the file says of itself.
+    """Decode one picture of a file, by default its first: see read_frames."""
+    wanted = (key,) if key else ()
+    frames = read_frames(
+        source, input_size, bounds, name=name, wanted=wanted, budget=budget, here=here
+    )
+    return frames[-1]
 
+
+def read_frames(
+    source: bytes | Path,
+    input_size: int,
+    bounds: Bounds = USUAL,
+    *,
+    name: str,
+    wanted: int | Sequence[str],
+    budget: Budget = UNBOUNDED,
+    here: bool = False,
+) -> list[Decoded]:
+    """Decode a file where it can do no harm, and say what it says of itself.
+
+    source: a file's content, or of films the file.
+    wanted: see frames.Wanted; the first of the pictures is always there.
     here: decode plain JPEG and PNG in this process, which is a sixth faster: for those who note
     what they are reading (pixseek.suspects), as a decoder that crashes then ends this process.
     Otherwise as reader.read. Raises UnreadableImage, also for what crashes or takes too long.
     """
-    if here and is_plain(content):
+    content = source if isinstance(source, bytes) else b""
+    if (here and is_plain(content)) or not _HAS_PYTHON:
         found = reader.read(
             content, input_size, name=name, max_pixels=bounds.max_pixels, budget=budget
         )
-        return Decoded(found.image, said_of_itself(found))
-    asked = {"task": "picture", "input_size": input_size, "max_pixels": bounds.max_pixels}
-    [decoded] = run(asked, content, name=name, max_seconds=bounds.max_seconds, budget=budget)
-    return decoded
+        if not found.several or wanted in (1, ()) or not _HAS_PYTHON:
+            return [Decoded(found.image, said_of_itself(found))]
+    asked = {
+        "task": "pictures",
+        "input_size": input_size,
+        "max_pixels": bounds.max_pixels,
+        "wanted": wanted if isinstance(wanted, int) else list(wanted),
+        "path": None if isinstance(source, bytes) else str(source),
+        "name": name,
+    }
+    return run(asked, content, name=name, max_seconds=bounds.max_seconds, budget=budget)
 
 
 def said_of_itself(picture: Picture) -> Metadata:
@@ -96,13 +136,17 @@ def run(
     asked = {**asked, "max_seconds": max_seconds}
     why = ""
     for _ in range(TRIES):
-        child = _borrow(new=bool(why))
+        try:
+            child = _borrow(new=bool(why))
+        except OSError as error:
+            raise UnreadableImage(name, f"no process can be started for it ({error})") from error
         try:
             decoded = child.run(asked, content, budget)
         except UnreadableImage as error:
             _give_back(child)
-            raise UnreadableImage(name, error.reason) from None
-        except (EOFError, OSError, ValueError):
+            kind = FormatNeedsExtra if is_for_an_extra(error.reason) else UnreadableImage
+            raise kind(name, error.reason) from None
+        except _NO_ANSWER:
             # The child itself ends when its time is over: see isolation.child.Watch.
             late = child.took_s() >= max_seconds
             why = _why(child.end())
@@ -130,27 +174,28 @@ class _Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        self._started = time.monotonic()
+        self._began: float | None = None
 
     def run(self, asked: Said, content: bytes, budget: Budget) -> list[Decoded]:
         """Raises UnreadableImage as the child says, EOFError and OSError when it has ended."""
         hearing, saying = self._process.stdin, self._process.stdout
         if hearing is None or saying is None:  # they are pipes: for the type checker
             raise EOFError
-        self._started = time.monotonic()
+        self._began = None
         send(hearing, asked, content)
         decoded: list[Decoded] = []
         with ExitStack() as held:
             while True:
                 said, pixels = receive(saying)
-                if "needs" in said:
-                    before = time.monotonic()
+                if "begins" in said:
+                    self._began = time.monotonic()
+                elif "needs" in said:
                     held.enter_context(budget.taking(said["needs"]))
-                    self._started += time.monotonic() - before
+                    self._began = time.monotonic()
                     send(hearing, {})
                 elif "size" in said:
                     image = Image.frombytes("RGB", tuple(said["size"]), pixels)
-                    decoded.append(Decoded(image, said["fields"]))
+                    decoded.append(Decoded(image, said["fields"], said["key"]))
                 elif "unreadable" in said:
                     raise UnreadableImage("it", said["unreadable"])
                 else:
@@ -160,8 +205,8 @@ class _Child:
         return self._process.poll() is None
 
     def took_s(self) -> float:
-        """Seconds since its last task began, without waiting for memory."""
-        return time.monotonic() - self._started
+        """Seconds since its task began, or went on after waiting for memory; 0 before that."""
+        return 0.0 if self._began is None else time.monotonic() - self._began
 
     def kill(self) -> None:
         self._process.kill()
@@ -190,8 +235,9 @@ def prepare() -> None:
     """Have a child ready, or starting: it loads its decoders while the caller does other things."""
     with _changing:
         there = bool(_idle)
-    if not there:
-        _give_back(_Child())
+    if not there and _HAS_PYTHON:
+        with suppress(OSError):  # who needs it meets that again
+            _give_back(_Child())
 
 
 def _borrow(*, new: bool) -> _Child:

@@ -14,14 +14,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from PIL import Image
 
-from pixseek.errors import UnreadableImage
-from pixseek.isolation import Decoded, said_of_itself
+from pixseek.errors import MissingPath, UnreadableImage
+from pixseek.frames import Reading, read_frames
+from pixseek.isolation import Decoded
 from pixseek.isolation.messages import Said, receive, send
-from pixseek.reader import read
 
 IDLE_S = 60.0
 """Seconds without work after which a child ends; the next picture starts another."""
@@ -92,31 +93,39 @@ class Child:
             self.watch.limit(IDLE_S)
             asked, content = self.hear()
             max_seconds = float(asked["max_seconds"])
+            self.say({"begins": True})
             self.watch.limit(max_seconds)
             try:
                 for decoded in TASKS[asked["task"]](self, asked, content):
                     size = list(decoded.image.size)
-                    self.say({"fields": decoded.fields, "size": size}, decoded.image.tobytes())
+                    told = {"fields": decoded.fields, "size": size, "key": decoded.key}
+                    self.say(told, decoded.image.tobytes())
                 self.say({"done": True})
             except UnreadableImage as error:
                 self.say({"unreadable": error.reason})
+            except MissingPath:  # a film that has gone just now
+                self.say({"unreadable": "No such file or directory"})
             except MemoryError:
                 self.say({"unreadable": "not enough memory to decode it"})
 
 
-def _picture(child: Child, asked: Said, content: bytes) -> Iterator[Decoded]:
-    """The one picture of a file's content."""
-    found = read(
-        content,
+def _pictures(child: Child, asked: Said, content: bytes) -> Iterator[Decoded]:
+    """Those that are wanted of a file."""
+    how = Reading(
         asked["input_size"],
-        name="it",
-        max_pixels=asked["max_pixels"],
-        budget=ParentsBudget(child, asked["max_seconds"]),
+        asked["max_pixels"],
+        asked["max_seconds"],
+        ParentsBudget(child, asked["max_seconds"]),
     )
-    yield Decoded(found.image, said_of_itself(found))
+    source = content if asked["path"] is None else Path(asked["path"])
+    wanted = asked["wanted"] if isinstance(asked["wanted"], int) else tuple(asked["wanted"])
+    found = read_frames(source, how, wanted, name=asked["name"])
+    yield Decoded(found.first.image, found.content_fields())
+    for frame in found.further:
+        yield Decoded(frame.image, frame.metadata, frame.key)
 
 
-TASKS: dict[str, Callable[[Child, Said, bytes], Iterator[Decoded]]] = {"picture": _picture}
+TASKS: dict[str, Callable[[Child, Said, bytes], Iterator[Decoded]]] = {"pictures": _pictures}
 """What a child can be asked to do with a file's content."""
 
 

@@ -36,7 +36,8 @@ def image_content_blocks(
     """
     blocks = []
     for one in found:
-        picture = read_picture(path_of(one), max(1, int(max_pixels**0.5)))
+        item = "" if isinstance(one, str | os.PathLike) else str(one.id)
+        picture = read_picture(path_of(one), max(1, int(max_pixels**0.5)), of=item)
         content = BytesIO()
         _reduced(picture, max_pixels).save(content, "JPEG", quality=85)
         text = b64encode(content.getvalue()).decode("ascii")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 
 from pixseek.errors import InvalidQuery
 from pixseek.library import Library, Opened
+from pixseek.moments import content_of
 from pixseek.places import located, stored
 from pixseek.query.plan import Alternative, alternatives
 from pixseek.query.tree import ImageSource, Query, both
@@ -16,6 +18,8 @@ from pixseek.records import Bounds, Hit, Item, Vector, Where
 from pixseek.stores import Store
 from pixseek.stores.filters import And, Filter, parse
 
+MORE = 16
+"""Items that are asked for beyond twice as many as wanted, where files have several pictures."""
 AT_ONCE = 1024
 """Items that are looked up together where only their dates order them."""
 
@@ -44,6 +48,7 @@ def search(
     min_score: float | None,
     offset: int,
     bounds: Bounds,
+    moments: bool,
 ) -> list[Hit]:
     """The k best hits after the first `offset`; see ImageSearchEngine.search."""
     if k < 1 or offset < 0:
@@ -62,20 +67,48 @@ def search(
             vectors = query_vectors(opened, [way.terms for way in ways], bounds)
         else:
             vectors = []
-        if len(vectors) == 1:
-            hits = opened.store.search(
-                vectors[0], k, where=nodes[0], min_score=min_score, offset=offset
-            )
-        elif vectors:
-            found = [
-                opened.store.search(one, k + offset, where=node, min_score=min_score)
-                for one, node in zip(vectors, nodes, strict=True)
-            ]
-            hits = _best(found)[offset : offset + k]
-        else:
-            hits = _latest(opened.store, nodes[0], k, offset, min_score)
+        ask = partial(_hits, opened.store, vectors, nodes, min_score)
+        several = not moments and library.manifest.has_moments()
+        hits = _one_a_file(ask, k, offset) if several else ask(k, offset)
         if library.answers(opened):  # else its vectors may be gone already
             return [located(hit, library.base) for hit in hits]
+
+
+def _hits(
+    store: Store,
+    vectors: Sequence[Vector],
+    nodes: Sequence[Filter | None],
+    min_score: float | None,
+    k: int,
+    offset: int,
+) -> list[Hit]:
+    """The k best items after the first `offset`, by a vector for each node; the latest by none."""
+    if not vectors:
+        return _latest(store, nodes[0], k, offset, min_score)
+    if len(vectors) == 1:
+        return store.search(vectors[0], k, where=nodes[0], min_score=min_score, offset=offset)
+    found = [
+        store.search(one, k + offset, where=node, min_score=min_score)
+        for one, node in zip(vectors, nodes, strict=True)
+    ]
+    return _best(found)[offset : offset + k]
+
+
+def _one_a_file(ask: Callable[[int, int], list[Hit]], k: int, offset: int) -> list[Hit]:
+    """The best hits of k files, after those of the first `offset`: of each file one.
+
+    Asks for more items until there are files enough.
+    """
+    wanted = offset + k
+    n = 2 * wanted + MORE
+    while True:
+        hits = ask(n, 0)
+        best: dict[str, Hit] = {}
+        for hit in hits:
+            best.setdefault(content_of(hit.id), hit)
+        if len(best) >= wanted or len(hits) < n:
+            return list(best.values())[offset:wanted]
+        n *= 4
 
 
 def checked(node: Filter | None, library: Library, opened: Opened) -> Filter | None:

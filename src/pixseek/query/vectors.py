@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from pixseek.encoders import Encoder
 from pixseek.encoders.calibration import text_beside_pictures
 from pixseek.errors import InvalidQuery, PixseekError
+from pixseek.formats import is_named_video
 from pixseek.library import Opened
+from pixseek.moments import key_of
 from pixseek.query.plan import Term
 from pixseek.query.tree import ImageSource, Like, Text
 from pixseek.records import USUAL, Bounds, Vector, Vectors
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 AWAY = 0.5
 """How much counts what is pushed away. At 1, what is asked for is lost as well (bench/query)."""
-_ID = re.compile("[0-9a-f]{32}")
+_ID = re.compile("[0-9a-f]{32}(@p?[0-9]+)?")
 
 
 def query_vectors(
@@ -106,9 +108,12 @@ def encode_sources(
     return encode_pictures(encoder, pictures)
 
 
-def read_picture(source: ImageSource, side: int, bounds: Bounds = USUAL) -> Image.Image:
+def read_picture(
+    source: ImageSource, side: int, bounds: Bounds = USUAL, *, of: str = ""
+) -> Image.Image:
     """A picture upright: a file, a file's bytes, or a Pillow image.
 
+    of: the id of the item, where a file has several pictures; without it its first is read.
     Files are reduced; their shorter side keeps at least `side` pixels if it has as many. They are
     decoded in a process of its own, whoever they come from.
     Raises MissingPath and UnreadableImage.
@@ -117,13 +122,16 @@ def read_picture(source: ImageSource, side: int, bounds: Bounds = USUAL) -> Imag
     from pixseek.reader import content_of, upright
 
     if isinstance(source, bytes | bytearray | memoryview):
-        content, name = bytes(source), "the picture given"
+        content: bytes | Path = bytes(source)
+        name = "the picture given"
     elif isinstance(source, str | os.PathLike):
         path = Path(os.path.expanduser(source))  # noqa: PTH111  Path raises for unknown users
-        content, name = content_of(path, bounds.max_bytes), str(path)
+        name = str(path)
+        is_film = is_named_video(name) and os.path.isfile(path)  # noqa: PTH113  Path raises
+        content = path if is_film else content_of(path, bounds.max_bytes)
     else:
         return upright(source)
-    return isolation.read(content, side, bounds, name=name).image
+    return isolation.read(content, side, bounds, name=name, key=key_of(of)).image
 
 
 def unit(vector: Sequence[float] | Vector) -> Vector:
