@@ -14,7 +14,7 @@ PLAIN := $(VENV)/.plain
 SETUP := $(VENV)/.ready
 TORCH := .venv-torch
 GENERATED := README.md docs/cli.md docs/filters.md docs/formats.md docs/models.md docs/query.md \
-	docs/settings.md docs/stores.md
+	docs/settings.md docs/stores.md docs/web.md
 CODE := src tests bench tools
 
 .PHONY: setup demo test test-torch check docs fuzz bench clean

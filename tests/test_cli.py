@@ -12,6 +12,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import sqlite3
 import struct
 import subprocess
@@ -34,6 +35,7 @@ from pixseek import cli, errors
 from pixseek.cli import EXIT_CODES, commands
 from pixseek.cli.parser import build_parser
 from pixseek.cli.progress import ProgressBar
+from pixseek.client import Client
 from pixseek.encoders.pocket import PocketEncoder
 from pixseek.records import Progress
 from pixseek.stores import STORES
@@ -1195,6 +1197,42 @@ def test_every_command_and_option_is_tried_in_this_file() -> None:
 
 def test_version_is_the_package_s() -> None:
     assert process("--version") == (0, f"pixseek {pixseek.__version__}\n".encode(), b"")
+
+
+def test_serve_answers_until_it_is_interrupted(photos: Path, paint: Paint, tmp_path: Path) -> None:
+    paint("red.png", "red")
+    library = tmp_path / "library"
+    assert process("index", photos, "--library", library)[0] == 0
+    child = started(
+        *("serve", "--library", library, "--host", "127.0.0.1", "--port", "0"),
+        *("--token", "secret", "--allow-write", "--open"),
+        stderr=subprocess.PIPE,
+        environ={"BROWSER": "true"},  # a program that does nothing
+    )
+    assert child.stderr is not None
+    line = child.stderr.readline().decode()
+    url = re.search(r"http://127\.0\.0\.1:\d+/", line)
+    assert url is not None, line
+    assert line.endswith("/login?token=secret (Ctrl-C ends it)\n")
+    with Client(url[0], "secret") as client:
+        assert client.search("red").hits[0].path.name == "red.png"
+        assert client.index()["unchanged"] == 1
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (0, b"")
+
+
+def test_serve_and_mcp_need_a_library_and_a_port(tmp_path: Path, photos: Path) -> None:
+    for command in ("serve", "mcp"):
+        code, _, err = process(command, "--library", tmp_path / "none")
+        assert (code, b"there is no library" in err) == (4, True)
+    assert process("index", photos, "--library", tmp_path / "library")[0] == 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        code, _, err = process("serve", "--library", tmp_path / "library", "--port", port)
+    assert (code, b"choose another --port" in err) == (8, True)
+    assert process("serve", "--library", tmp_path / "library", "--port", "70000")[0] == 8
+    assert process("serve", "--port", "many")[0] == 2
 
 
 def test_any_file_name_reaches_the_next_program_whole(photos: Path) -> None:

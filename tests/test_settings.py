@@ -54,15 +54,30 @@ def test_every_setting_can_come_from_file_variable_and_argument(own_home: Path) 
         "max_seconds": 6.5,
         "max_moments": 7,
         "lock_timeout_s": 8.5,
+        "thumbnails": True,
+        "host": "::1",
+        "port": 0,
+        "token": "secret",
+        "hosts": "photos.lan",
+        "requests_per_s": 8,
+        "upload_mb": 9,
+        "upload_megapixels": 10,
+        "threads": 11,
+        "queue": 12,
     }
     assert list(values) == [field.name for field in fields(Settings)]
     expected = Settings(
-        own_home / "lib", "palette", "memory", "cuda", True, 3, 4, 5, 6, 6.5, 7, 8.5
+        *(own_home / "lib", "palette", "memory", "cuda", True, 3, 4, 5, 6, 6.5, 7, 8.5),
+        *(True, "::1", 0, "secret", "photos.lan", 8, 9, 10, 11, 12),
     )
     assert load(values) == expected
     assert load(environ={f"PIXSEEK_{k.upper()}": str(v) for k, v in values.items()}) == expected
     write("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
     assert load(environ={}) == expected
+
+
+def test_the_token_is_not_shown_with_the_other_settings() -> None:
+    assert "secret" not in repr(Settings(token="secret"))
 
 
 def test_a_tilde_in_the_library_is_the_home_folder(own_home: Path) -> None:

@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pixseek.engine import ImageSearchEngine
-    from pixseek.errors import PixseekError
+    from pixseek.errors.root import PixseekError
     from pixseek.query.tree import Query
     from pixseek.records import (
         DescribeReport,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ImageSearchEngine": "pixseek.engine",
-    "PixseekError": "pixseek.errors",
+    "PixseekError": "pixseek.errors.root",
     "Query": "pixseek.query.tree",
     "DescribeReport": "pixseek.records",
     "Hit": "pixseek.records",

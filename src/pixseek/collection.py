@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 from pixseek.encoders import Encoder
-from pixseek.errors import InvalidMetadata, InvalidQuery
-from pixseek.files import absolute, image_file
+from pixseek.errors import InvalidMetadata, InvalidQuery, MissingPath, UnknownItem
+from pixseek.files import absolute, image_file, is_within
 from pixseek.library import Library
 from pixseek.metadata import FILE_FIELDS, file_fields, merge
 from pixseek.places import located
@@ -275,10 +275,36 @@ class LibraryItems:
         paths = [entry.path for entries in files.values() for entry in entries]
         return self._remove(paths, where=where)
 
+    def files(self, id: str) -> list[Path]:
+        """The files that hold an item, as they were last seen; none for an unknown one."""
+        return [Path(entry.path) for entry in self._library.manifest.files_of([id])[id]]
+
+    def original(self, id: str) -> Path:
+        """The real place of the first of an item's files that is there and belongs to the library.
+
+        That is, in one of its folders, or beside a file that was indexed by name: a link that
+        leads elsewhere is not followed. Raises UnknownItem, MissingPath.
+        """
+        files = self.files(id)
+        if not files:
+            raise UnknownItem(id)
+        folders = self._library.manifest.folders("included")
+        for file in files:
+            above = [folder for folder in folders if is_within(file.as_posix(), folder)]
+            for root in above or [str(file.parent)]:
+                real = _real(file)
+                if is_within(real.as_posix(), _real(root).as_posix()) and real.is_file():
+                    return real
+        raise MissingPath(files[0], "a file in a folder of the library, not a link out of it")
+
     def _of_files(self, paths: list[str]) -> dict[str, str]:
         """path → item, of those that are in the library."""
         known = self._library.manifest.find(paths)
         return {path: one.item for path, one in known.items() if one.item is not None}
+
+
+def _real(path: str | Path) -> Path:
+    return Path(os.path.realpath(path))
 
 
 def _update(store: Store, changes: Changes) -> int:

@@ -21,6 +21,7 @@ from pixseek.given import Given, encoder_of
 from pixseek.ignoring import check_patterns
 from pixseek.library import Library
 from pixseek.manifest import VectorSet
+from pixseek.metadata import FIELDS
 from pixseek.opening import addressed, bounds, limits, load_model, named, open_items
 from pixseek.query import searching
 from pixseek.query.tree import ImageSource, Query
@@ -46,25 +47,13 @@ if TYPE_CHECKING:
 
     from pixseek.collection import LibraryItems
     from pixseek.indexing import Indexer
+    from pixseek.overview import Overview
+    from pixseek.thumbnails import Thumbnails
     from pixseek.words import Describer
 
-__all__ = [
-    "DEFAULT_MODEL",
-    "EXTENSIONS",
-    "MODELS",
-    "Encoder",
-    "ImageSearchEngine",
-    "ImageSource",
-    "Query",
-    "Source",
-    "calibration",
-    "encode_sources",
-    "encoder_of",
-    "load_model",
-    "open_items",
-    "read_picture",
-    "unit",
-]
+__all__ = ["DEFAULT_MODEL", "EXTENSIONS", "FIELDS", "MODELS", "Encoder", "ImageSearchEngine"]
+__all__ += ["ImageSource", "Query", "Source", "calibration", "encode_sources", "encoder_of"]
+__all__ += ["load_model", "open_items", "read_picture", "unit"]
 
 
 class ImageSearchEngine:
@@ -302,8 +291,7 @@ class ImageSearchEngine:
         from pixseek.words.labels import Choice
 
         named = sync.listed(labels)[0] if isinstance(labels, str | os.PathLike) else labels
-        choice = Choice(top, threshold)
-        return label(self._library, named, choice, self._exclusively, on_progress)
+        return label(self._library, named, Choice(top, threshold), self._exclusively, on_progress)
 
     # Searching
 
@@ -382,13 +370,24 @@ class ImageSearchEngine:
         """What is in the library by id: to look up, to describe, to take out."""
         from pixseek.collection import LibraryItems
 
+        index, remove, search = self.index_images, self.remove, self.search
         return LibraryItems(
-            self._library,
-            writing=self._exclusively,
-            index=self.index_images,
-            remove=self.remove,
-            search=self.search,
+            self._library, writing=self._exclusively, index=index, remove=remove, search=search
         )
+
+    @property
+    def overview(self) -> Overview:
+        """What is in the library, counted and in order: facets, months, places, newest first."""
+        from pixseek.overview import Overview
+
+        return Overview(self._library)
+
+    @property
+    def thumbnails(self) -> Thumbnails:
+        """Small pictures of the items."""
+        from pixseek.thumbnails import Thumbnails
+
+        return Thumbnails(self.library, bounds(self._settings))
 
     def close(self) -> None:
         """Let go of the library's files. The engine cannot be used after."""
@@ -415,17 +414,18 @@ class ImageSearchEngine:
     ) -> tuple[VectorSet, Encoder]:
         """What a new library gets."""
         self.is_new = True
-        made = VectorSet(
-            model or named(inventory.default_model(self._settings)),
-            store or addressed(self._settings.store or "local"),
-        )
+        model = model or named(inventory.default_model(self._settings))
+        made = VectorSet(model, store or addressed(self._settings.store or "local"))
         return made, given.load(made.model, inventory.options(self._settings, on_fetch))
 
     def _indexer(self) -> Indexer:
         from pixseek.indexing import Indexer  # a search, which should answer at once, needs none
 
         opened, manifest = self._library.opened(), self._library.manifest
-        return Indexer(lambda: opened.encoder, opened.store, manifest, limits(self._settings))
+        thumbs, most = self._settings.thumbnails, limits(self._settings)
+        return Indexer(
+            lambda: opened.encoder, opened.store, manifest, most, self.thumbnails, thumbs=thumbs
+        )
 
     def _describe(
         self, describer: Describer, again: bool, on_progress: OnProgress

@@ -32,6 +32,7 @@ from pixseek.records import (
 )
 from pixseek.sidecars import Noted
 from pixseek.stores import Store
+from pixseek.thumbnails import Thumbnails
 from pixseek.workers import Limits, Outcome, Workers
 
 FILES_PER_WRITE = 256
@@ -50,14 +51,27 @@ class Indexer:
         store: Store,
         manifest: Manifest,
         limits: Limits,
+        thumbnails: Thumbnails,
+        *,
+        thumbs: bool = False,
     ) -> None:
-        """encoder: called when the first picture needs one; moves and removals do without."""
+        """encoder: called when the first picture needs one; moves and removals do without.
+
+        thumbs: whether to make thumbnails now, of pictures that are decoded anyway.
+        """
+        self._thumbnails = thumbnails
         self._store = store
         self._manifest = manifest
         self._base = manifest.base
         self._stored: set[str] = set()
         """Ids whose vectors are in the store."""
-        self._workers = Workers(encoder, limits, self._stored, manifest.folder / READING)
+        self._workers = Workers(
+            encoder,
+            limits,
+            self._stored,
+            manifest.folder / READING,
+            on_picture=thumbnails.keep if thumbs else None,
+        )
         self._found_again: set[str] = set()
         self._beside: dict[str, ImageFile | None] = {}
         """Pictures whose sidecar is to be read, or has gone."""
@@ -240,6 +254,7 @@ class Indexer:
         files = self._manifest.files_of(items)
         gone = [item for item, entries in files.items() if not entries]
         self._store.delete(gone)  # before its moments: see _add
+        self._thumbnails.forget(gone)
         self._manifest.sidecars.forget_own(gone)
         moments = self._manifest.moments_of(files)
         self._delete_moments({item: moments.pop(item) for item in gone if item in moments})
@@ -267,6 +282,7 @@ class Indexer:
         if moments:
             every = [one for some in moments.values() for one in some]
             self._store.delete(every)
+            self._thumbnails.forget(every)
             self._manifest.sidecars.forget_own(every)
             self._manifest.note_moments(dict.fromkeys(moments, ()))
 

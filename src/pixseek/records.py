@@ -126,6 +126,35 @@ class Skipped:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """A value of a field, and how many items have it."""
+
+    value: Scalar
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A month, and how many items are of it."""
+
+    month: str
+    """Year and month, as 2023-06."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Items that were taken near each other."""
+
+    latitude: float
+    """Degrees; the middle of where they were taken."""
+    longitude: float
+    count: int
+    id: str
+    """One of them."""
+
+
 @dataclass(slots=True)
 class Progress:
     """How far an indexing run is. Counts are of files; `done` only counts what is safely stored."""

@@ -65,6 +65,26 @@ class Settings:
         3600.0, "seconds to wait while another process is writing to the library"
     )
 
+    thumbnails: bool = _setting(
+        False, "make small pictures while indexing, and not only when they are first asked for"
+    )
+    host: str = _setting("127.0.0.1", "address that pixseek serve listens on")
+    port: int = _setting(8765, "its port; 0: one that is free")
+    token: str = field(
+        default="",
+        repr=False,
+        metadata={
+            "meaning": "what its clients must send; default: nothing where only this machine can"
+            " ask, else one is made up"
+        },
+    )
+    hosts: str = _setting("", "names it answers to besides localhost and `host`, divided by commas")
+    requests_per_s: int = _setting(100, "requests a second of one client, four times that at once")
+    upload_mb: int = _setting(50, "megabytes of a picture that is searched by")
+    upload_megapixels: int = _setting(100, "its pixels, in millions")
+    threads: int = _setting(4, "requests that pixseek serve works on at once")
+    queue: int = _setting(64, "requests that may wait for it; more are sent away")
+
     def worker_count(self) -> int:
         """Threads to use: as set, or one for each core this process may run on."""
         if self.workers:
@@ -111,9 +131,9 @@ def _checked(name: str, value: object, source: str) -> object:
     """The value as the setting's type."""
     if name == "library":
         return Path(os.path.expanduser(str(value)))  # noqa: PTH111  Path raises for unknown users
-    if name in ("model", "store", "device"):
+    if name in ("model", "store", "device", "host", "token", "hosts"):
         return str(value)
-    if name == "offline":
+    if name in ("offline", "thumbnails"):
         if str(value).lower() not in _TRUTHS:
             raise InvalidSetting(name, value, f"one of {', '.join(_TRUTHS)}", source)
         return _TRUTHS[str(value).lower()]
@@ -123,7 +143,7 @@ def _checked(name: str, value: object, source: str) -> object:
         number = kind(str(value))
     except ValueError as error:
         raise InvalidSetting(name, value, expected, source) from error
-    lowest = 0 if name in ("workers", "lock_timeout_s") else 1
+    lowest = 0 if name in ("workers", "lock_timeout_s", "port") else 1
     if not number >= lowest:  # nor NaN
         raise InvalidSetting(name, value, f"{expected} of at least {lowest}", source)
     return number

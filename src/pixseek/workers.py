@@ -95,6 +95,7 @@ class Workers:
         known: Container[str],
         notes: Path | None = None,
         wanted: Mapping[str, Sequence[str]] | None = None,
+        on_picture: Callable[[str, Decoded], None] | None = None,
     ) -> None:
         """encoder: called when the first picture needs one.
 
@@ -102,7 +103,9 @@ class Workers:
         notes: a file for what is being read. Without one every picture is decoded in a process of
         its own, which is slower.
         wanted: path → keys of the pictures to have of a file besides its first; None chooses them.
+        on_picture: given each picture that was decoded and its id, on a worker's thread.
         """
+        self._on_picture = on_picture
         self._encoder = encoder
         self._limits = limits
         self._known = known
@@ -179,6 +182,9 @@ class Workers:
             here=here,
         )
         outcome.item = id
+        if self._on_picture is not None:
+            for frame in frames:
+                self._on_picture(id_of(id, frame.key), frame)
         return frames
 
 

@@ -48,6 +48,14 @@ EXIT_CODES: dict[type[errors.PixseekError], int] = {
     errors.ExportFailed: 6,
     errors.ModelNotFetched: 6,
     errors.MissingExtra: 6,
+    errors.UnknownItem: 2,
+    errors.ServiceError: 8,
+    errors.InvalidRequest: 2,
+    errors.NotPermitted: 8,
+    errors.TokenNeeded: 8,
+    errors.RequestTooLarge: 8,
+    errors.ServiceBusy: 8,
+    errors.ServiceUnavailable: 8,
 }
 """What the process returns for each error; also 1 for skipped files with --strict, a switch that
 could not be made, or a library that is not whole; 2 for wrong arguments, 130 when interrupted."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pixseek import care, inventory, moving, settings
-from pixseek.cli import NOT_WHOLE, SKIPPED_FILES, output
+from pixseek.cli import NOT_WHOLE, SKIPPED_FILES, output, services
 from pixseek.cli.progress import FetchBar, ProgressBar
 from pixseek.engine import ImageSearchEngine, Query
 from pixseek.errors import InvalidFilter, InvalidQuery, LibraryLocked, MissingPath
@@ -305,6 +305,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "restore": _restore,
     "move": _move,
     "models": _models,
+    "serve": services.serve,
+    "mcp": services.mcp,
 }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import TypeAlias
 
 from pixseek import __version__
-
-_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+from pixseek.cli.options import Commands as _Commands
+from pixseek.cli.options import Help as _Help
+from pixseek.cli.options import command as _command
+from pixseek.cli.options import library as _library
+from pixseek.cli.services import add_mcp, add_serve
 
 _EXAMPLES = """\
 examples:
@@ -18,13 +20,6 @@ examples:
   pixseek search "dog" --where '{"year": {"$gte": 2019}}' --json
   pixseek status --skipped
 """
-
-
-class _Help(argparse.HelpFormatter):
-    """80 columns wherever it is printed, so that the documentation equals the terminal."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=26, width=80)
 
 
 class _HelpWithExamples(_Help, argparse.RawDescriptionHelpFormatter):
@@ -44,22 +39,6 @@ def build_parser() -> argparse.ArgumentParser:
     for add in _ADDED:
         add(commands)
     return parser
-
-
-def _command(commands: _Commands, name: str, summary: str, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=summary, description=text, formatter_class=_Help
-    )
-    return parser
-
-
-def _library(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--library",
-        metavar="DIR",
-        help="folder of the library; pictures beside it are stored by relative path, so both can"
-        " move together (default: one per user, or PIXSEEK_LIBRARY)",
-    )
 
 
 def _offline(parser: argparse.ArgumentParser) -> None:
@@ -446,5 +425,5 @@ def _run(parser: argparse.ArgumentParser) -> None:
 
 _ADDED = (
     *(_index, _watch, _search, _caption, _label, _status, _remove, _switch),
-    *(_move, _doctor, _backup, _restore, _models),
+    *(_move, _doctor, _backup, _restore, _models, add_serve, add_mcp),
 )

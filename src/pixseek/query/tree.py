@@ -186,6 +186,11 @@ class Query:
             raise InvalidQuery(f"{condition!r} is no condition; expected one such as 'iso:>800'.")
         return found
 
+    @property
+    def pictures(self) -> list[ImageSource]:
+        """The pictures that it says to be like, or unlike."""
+        return [one.source for one in _likes(self.root)]
+
     def __add__(self, other: Query) -> Query:
         return Query(both(self.root, _root(other)))
 
@@ -234,3 +239,11 @@ def _said(text: str) -> str:
     if not text.strip():
         raise InvalidQuery("the query is empty; expected words, an image, or both.")
     return text.strip()
+
+
+def _likes(node: Node) -> list[Like]:
+    if isinstance(node, And | Or):
+        return [one for part in node.parts for one in _likes(part)]
+    if isinstance(node, Not | Weighted):
+        return _likes(node.part)
+    return [node] if isinstance(node, Like) else []

@@ -28,8 +28,10 @@ from pixseek.stores.filters import (
     folded,
     same,
 )
+from pixseek.stores.tables import Values
 
 Mask = NDArray[np.bool_]
+Rows = NDArray[np.int64]
 Fields: TypeAlias = dict[tuple[str, int], Scalar | bytes]
 """(field, position) → value as SQLite holds it."""
 
@@ -93,6 +95,14 @@ class Columns:
         column = self._column(connection, node.field)
         passed[column.rows[_holds(node, column)]] = True
         return passed
+
+    def values(self, connection: sqlite3.Connection, field: str, place: Rows) -> Values:
+        """A field's values. place: (capacity,) each row's place in the answer, -1 to leave it
+        out."""
+        column = self._column(connection, field)
+        at = place[column.rows]
+        kept = at >= 0
+        return Values(at[kept], column.numbers[kept], column.codes[kept], list(column.words))
 
     def _is_first_use(self, node: Compare) -> bool:
         """Whether SQLite should look for this one text: a process that asks once (a command) would

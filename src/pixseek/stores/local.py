@@ -28,6 +28,7 @@ from pixseek.records import Hit, Item, Metadata, Space, Vector
 from pixseek.stores import check_items, check_metadata, check_query, check_space, score
 from pixseek.stores.columns import Columns, bindable, store_fields, text_of
 from pixseek.stores.filters import Filter
+from pixseek.stores.tables import Table
 
 BLOCK = 256
 """Rows in a block of codes: small enough to rewrite for one item, large enough to load fast."""
@@ -161,6 +162,29 @@ class LocalStore:
             return [
                 Hit(id, -score, metadata_at(connection, row)) for score, id, row in best[offset:]
             ]
+
+    def table(self, fields: Iterable[str], where: Filter | None = None) -> Table:
+        """See stores.tables: these fields of every item that passes, at one moment."""
+        with self._lock, self.database.reading() as connection:
+            self._refresh(connection)
+            mask = self._alive()
+            if where is not None:
+                mask &= self._columns.mask(connection, where)
+            rows = np.flatnonzero(mask)
+            place = np.full(len(mask), -1, np.int64)
+            place[rows] = np.arange(len(rows))
+            values = {one: self._columns.values(connection, one, place) for one in fields}
+        return Table(len(rows), values, lambda wanted: self._ids_at(rows[wanted].tolist()))
+
+    def version(self) -> int:
+        """See stores.tables: rises with each change."""
+        with self.database.reading() as connection:
+            return int(connection.execute("SELECT latest FROM generation").fetchone()[0])
+
+    def _ids_at(self, rows: list[int]) -> list[str | None]:
+        with self.database.reading() as connection:
+            ids = _ids(connection, rows)
+            return [ids.get(row) for row in rows]
 
     def preload(self) -> None:
         """Read the codes now, so that the first search need not."""

@@ -8,9 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike, fspath
 
-
-class PixseekError(Exception):
-    """Anything that pixseek itself refuses or fails at; catch this to catch them all."""
+from pixseek.errors.root import PixseekError as PixseekError
+from pixseek.errors.service import InvalidRequest as InvalidRequest
+from pixseek.errors.service import NotPermitted as NotPermitted
+from pixseek.errors.service import RequestTooLarge as RequestTooLarge
+from pixseek.errors.service import ServiceBusy as ServiceBusy
+from pixseek.errors.service import ServiceError as ServiceError
+from pixseek.errors.service import ServiceUnavailable as ServiceUnavailable
+from pixseek.errors.service import TokenNeeded as TokenNeeded
 
 
 class InvalidQuery(PixseekError):
@@ -364,6 +369,17 @@ class InvalidMetadata(StoreError):
         self.field = field
         self.value = value
         self.expected = expected
+
+
+class UnknownItem(PixseekError):
+    """An id that no item has."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(
+            f"there is no item {id!r} in the library; expected an id of a hit. It may have been "
+            "removed since: search again."
+        )
+        self.id = id
 
 
 class MissingExtra(PixseekError):

@@ -1,0 +1,1 @@
+"""The web face: an HTTP API over one library, and the page that uses it (extra `web`)."""

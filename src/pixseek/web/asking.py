@@ -1,0 +1,95 @@
+"""What the API can be asked: the parameters of searches, as models from which OpenAPI is made."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pixseek.web.searching import Question, where_of
+
+MAX_TEXT = 500
+MAX_WHERE = 4000
+"""Together short enough for the one line of an address, of which servers read 64 kB at most."""
+MAX_IDS = 20
+
+Line = Annotated[str, Field(max_length=MAX_TEXT)]
+Ids = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=MAX_IDS)]
+
+
+class Filtered(BaseModel):
+    """Which pictures are meant: all, those that pass a filter, or the best of a search."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    q: Line | None = Field(default=None, description="a query line (docs/query.md)")
+    text: Line | None = Field(default=None, description="what the pictures show, in plain words")
+    like: Ids = Field(default=[], description="ids of pictures to be like; may be repeated")
+    unlike: Ids = Field(default=[], description="ids of pictures to be unlike; may be repeated")
+    where: str | None = Field(
+        default=None, max_length=MAX_WHERE, description="a filter in JSON (docs/filters.md)"
+    )
+    min_score: float | None = Field(default=None, ge=-1, le=1, description="least score")
+
+    def question(self, images: tuple[bytes, ...] = ()) -> Question:
+        """As the engine takes it. Raises InvalidFilter."""
+        line, text = (one.strip() if one else "" for one in (self.q, self.text))
+        return Question(
+            line=line or None,
+            text=text or None,
+            like=tuple(self.like),
+            unlike=tuple(self.unlike),
+            images=images,
+            where=where_of(self.where),
+            min_score=self.min_score,
+        )
+
+
+class Search(Filtered):
+    """A search: without q, text, like and unlike, all pictures, the newest first."""
+
+    limit: int = Field(default=60, ge=1, le=500, description="pictures of a page")
+    cursor: str | None = Field(
+        default=None, max_length=1000, description="`next` of the page before"
+    )
+
+
+class Counted(Filtered):
+    """Counting pictures."""
+
+    best: int = Field(
+        default=1000,
+        ge=1,
+        le=10_000,
+        description="of a search that ranks: so many of its first pictures",
+    )
+
+
+class Faceted(Counted):
+    """Counting values of fields."""
+
+    field: Annotated[list[Line], Field(max_length=20)] = Field(
+        default=[],
+        description="fields to count; may be repeated; none: those of the answer's example",
+    )
+    top: int = Field(default=50, ge=1, le=500, description="values a field, the most frequent")
+
+
+class Mapped(Counted):
+    """Counting pictures on a map."""
+
+    grid: float = Field(
+        default=1.0, ge=0.0001, le=90, description="degrees from one line to the next"
+    )
+    top: int = Field(default=1000, ge=1, le=5000, description="cells, the fullest")
+
+
+class Completed(BaseModel):
+    """Filling the search box."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prefix: Line = Field(
+        default="", description="what is typed; FIELD: asks for values of that field"
+    )
+    limit: int = Field(default=20, ge=1, le=100, description="offers at most")
