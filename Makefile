@@ -13,11 +13,15 @@ BIN := $(VENV)/bin
 PLAIN := $(VENV)/.plain
 SETUP := $(VENV)/.ready
 TORCH := .venv-torch
+PAGE := tools/page/node_modules/.package-lock.json
+# Installs a package where that is possible without asking anybody.
+debian = { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null || true; }
 GENERATED := README.md docs/cli.md docs/filters.md docs/formats.md docs/models.md docs/query.md \
 	docs/settings.md docs/stores.md docs/web.md
 CODE := src tests bench tools
 
-.PHONY: setup demo test test-torch check docs fuzz bench clean
+.PHONY: setup demo test test-torch check docs fuzz bench clean chromium
 .DELETE_ON_ERROR:
 
 setup: $(SETUP)
@@ -39,13 +43,26 @@ demo: $(PLAIN)
 	@rm -rf .demo
 	@BIN="$(CURDIR)/$(BIN)" sh samples/demo.sh
 
-check: setup
+# What checks the page's JavaScript (TypeScript; the page itself needs nothing built).
+$(PAGE): tools/page/package.json tools/page/package-lock.json
+	@command -v npm >/dev/null || $(call debian,npm)
+	@command -v npm >/dev/null || { echo "checking the page needs npm (Node.js)"; exit 1; }
+	npm --prefix tools/page ci --no-audit --no-fund --loglevel=error
+
+# The browser that the page is tested in.
+chromium:
+	@command -v chromium >/dev/null || test -n "$$PIXSEEK_TEST_CHROMIUM" || $(call debian,chromium fonts-dejavu-core)
+	@command -v chromium >/dev/null || test -n "$$PIXSEEK_TEST_CHROMIUM" || { \
+		echo "testing the page needs Chromium: install it, or name one in PIXSEEK_TEST_CHROMIUM"; exit 1; }
+
+check: setup $(PAGE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
+	tools/page/node_modules/.bin/tsc --project tools/page
 	$(BIN)/cog --check -I . $(GENERATED)
 
-test: check
+test: check chromium
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered
@@ -76,7 +93,8 @@ bench: setup
 	$(BIN)/python -m bench.startup
 	$(BIN)/python -m bench.indexing
 	$(BIN)/python -m bench.sync
+	$(BIN)/python -m bench.page
 	$(BIN)/python -m bench.hostile
 
 clean:
-	rm -rf $(VENV) $(TORCH) .demo .coverage* .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) $(TORCH) tools/page/node_modules .demo .coverage* .mypy_cache .pytest_cache .ruff_cache dist

@@ -50,10 +50,15 @@ def fields_of(row: int, path: str) -> Metadata:
     return merge(content, file_fields([path], 3_000_000 + row, [taken * 1_000_000_000]))
 
 
-def items(vectors: Vectors, start: int, paths: Callable[[int], str] = path_of) -> list[Item]:
+def items(
+    vectors: Vectors,
+    start: int,
+    paths: Callable[[int], str] = path_of,
+    ids: Callable[[int], str] = id_of,
+) -> list[Item]:
     """The items of one transaction, from row `start` on."""
     rows = range(start, min(start + ITEMS_AT_ONCE, len(vectors)))
-    return [Item(id_of(row), vectors[row], fields_of(row, paths(row))) for row in rows]
+    return [Item(ids(row), vectors[row], fields_of(row, paths(row))) for row in rows]
 
 
 def make(
@@ -77,7 +82,11 @@ def make(
         entries = [Entry(path_of(row), 1, 1, id_of(row)) for row in range(len(vectors))]
     manifest.record(entries)
     for start in range(0, len(vectors), ITEMS_AT_ONCE):
-        store.add(items(vectors, start, lambda row: entries[row].path))
+        store.add(
+            items(
+                vectors, start, lambda row: entries[row].path, lambda row: entries[row].item or ""
+            )
+        )
     store.close()
     manifest.close()
 

@@ -5,8 +5,8 @@ telephone photos, written as indexing writes them. The server is a process of it
 defaults, but for `requests_per_s`; the clients are threads of this one, over loopback, each with a
 connection that it keeps, asking again as soon as it is answered. Texts differ with each request.
 Measured: whole requests. `facets` counts all fields over all items. While indexing: a run of the
-same server that reads new pictures of 640 x 480 meanwhile, on threads, one a core. Clients and
-server share the machine's cores.
+same server that reads new pictures of 640 x 480 meanwhile, on a thread less than there are cores.
+Clients and server share the machine's cores.
 """
 
 from __future__ import annotations

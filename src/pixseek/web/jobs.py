@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -48,7 +48,9 @@ class JobBoard:
 
     def __init__(self, library: Path, options: Settings) -> None:
         self._library = library
-        self._options = options
+        # A core is left to those who search meanwhile, unless the setting says otherwise.
+        workers = options.workers or max(1, options.worker_count() - 1)
+        self._options = replace(options, workers=workers)
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._thread: threading.Thread | None = None
