@@ -33,6 +33,8 @@ class Options:
     """Small data and few repeats: shows that the script works, not what the figures are."""
     peers: str
     """Python that has the peers installed."""
+    data: Path | None = None
+    """Folder of captioned pictures, which are not part of the project: see bench.captioned."""
 
 
 def options(name: str, description: str) -> Options:
@@ -46,10 +48,11 @@ def options(name: str, description: str) -> Options:
     parser.add_argument(
         "--peers", default=sys.executable, metavar="PYTHON", help="interpreter with the peers"
     )
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="captioned pictures")
     given = parser.parse_args()
     # Installed packages have their bytecode: the processes measured must find theirs, too.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    return Options(given.out, given.quick, given.peers)
+    return Options(given.out, given.quick, given.peers, given.data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, Page, Playwright, Request, expect
 import pixseek
 
 SOURCE = Path(pixseek.__file__).parent.parent
+expect.set_options(timeout=15_000)  # for machines that have other things to do
 PLACES = ((48.85, 2.35), (52.52, 13.4), (-33.87, 151.2))
 CHROMIUM = os.environ.get("PIXSEEK_TEST_CHROMIUM") or shutil.which("chromium") or "chromium"
 ARGUMENTS = (

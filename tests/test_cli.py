@@ -56,10 +56,10 @@ class Answer:
 
     @property
     def rows(self) -> list[list[str]]:
-        """The table's lines as [score, date, path], without its head."""
+        """The table's lines as [score, date, path], without its head and the matches."""
         head, *lines = self.out.splitlines()
-        assert head.split() == ["score", "date", "path"]
-        return [line.split(maxsplit=2) for line in lines]
+        assert head.split() == ["match", "score", "date", "path"]
+        return [line.split(maxsplit=3)[1:] for line in lines]
 
     @property
     def names(self) -> list[str]:
@@ -344,7 +344,7 @@ def test_searching_a_folder_indexes_it_first_and_is_silent_when_in_step(
     assert (again.err, again.out) == ("", first.out)
     paint("redder.png", "red", size=(50, 50))
     (flags / "blue.png").unlink()
-    later = run("search", "red", flags)
+    later = run("search", "red", flags, "--all")
     assert "brought in step: 1 added, 1 removed" in later.err
     assert sorted(later.names) == ["half.png", "red.png", "redder.png"]
 
@@ -355,7 +355,7 @@ def test_no_sync_searches_a_folder_as_it_was_last_indexed(
     paint("new.png", "green")
     answer = run("search", "green", indexed, "--no-sync")
     assert "new.png" not in answer.names
-    assert answer.err == ""
+    assert answer.err == "pixseek: nothing in this library matches; the nearest are\n"
     assert run("search", "green", indexed).names[0] == "new.png"
 
 
@@ -485,7 +485,57 @@ def test_count_and_offset_turn_the_pages(run: Run) -> None:
 def test_ten_hits_are_shown_when_no_count_is_given(photos: Path, run: Run) -> None:
     for side in range(10, 22):
         Image.new("RGB", (side, side), "red").save(photos / f"{side}.png")
-    assert len(run("search", "red", photos).rows) == 10
+    assert len(run("search", "red", photos, "--all").rows) == 10
+
+
+def test_min_match_leaves_out_what_matches_less(indexed: Path, run: Run) -> None:
+    found = json.loads(run("search", "red", "--json").out)
+    assert [0 <= hit["match"] <= 1 for hit in found] == [True] * 3
+    assert found[0]["match"] > 0.9 > 0.5 > found[-1]["match"]
+    least = str(found[0]["match"] - 0.001)
+    assert run("search", "red", "--min-match", least).names == ["red.png"]
+    assert run("search", "red", "--min-match", "2").code == 2
+    assert indexed.is_dir()
+
+
+def test_a_search_for_what_is_not_there_says_so_and_shows_the_nearest(
+    indexed: Path, run: Run
+) -> None:
+    answer = run("search", "green")
+    assert answer.err == "pixseek: nothing in this library matches; the nearest are\n"
+    assert len(answer.names) == 3
+    assert run("search", "red", indexed, "--no-sync").err == ""
+
+
+def test_alike_pictures_are_one_hit_unless_all_are_asked_for(
+    flags: Path, paint: Paint, run: Run
+) -> None:
+    paint("red-again.png", "red", size=(50, 40))
+    run("index", flags)
+    first, *others = run("search", "red").out.splitlines()[1:]
+    assert first.endswith(".png  (+1 alike)")
+    assert len(others) == 2
+    assert len(run("search", "red", "--all").names) == 4
+    assert {hit["similar"] for hit in json.loads(run("search", "red", "--json").out)} == {0, 1}
+
+
+def test_diverse_hits_begin_with_the_best(indexed: Path, run: Run) -> None:
+    first, *others = run("search", "red", "--diverse").names
+    assert (first, set(others)) == ("red.png", {"blue.png", "half.png"})
+    assert indexed.is_dir()
+
+
+def test_explain_says_why_each_hit_is_one(indexed: Path, run: Run) -> None:
+    answer = run("search", "red", "-k", "1", "--explain", "--where", '{"format": "PNG"}')
+    _, hit, why = answer.out.splitlines()
+    assert hit.endswith("red.png")
+    assert why.strip() == "'red' +1.000; has red (100% of the query); format is PNG"
+    (half,) = json.loads(run("search", "name:half.png red", "--explain", "--json").out)
+    assert half["why"]["parts"] == {"red": pytest.approx(half["score"], abs=1e-5)}
+    region = half["why"]["region"]
+    assert region["score"] > 0.99
+    assert 0 <= region["left"] <= region["left"] + region["width"] <= 1.001
+    assert indexed.is_dir()
 
 
 @pytest.mark.usefixtures("indexed")
@@ -519,7 +569,7 @@ def test_json_has_id_score_path_and_times_in_iso_8601(photos: Path, run: Run) ->
     Image.new("RGB", (60, 40), "red").save(path, exif=exif)
     answer = run("search", "red", photos, "--json")
     (hit,) = json.loads(answer.out)
-    assert set(hit) == {"id", "score", "path", "metadata"}
+    assert set(hit) == {"id", "score", "match", "similar", "path", "metadata"}
     assert re.fullmatch("[0-9a-f]{32}", hit["id"])
     assert hit["score"] == pytest.approx(1.0, abs=1e-6)
     assert hit["path"] == str(path)
@@ -1249,9 +1299,9 @@ def test_any_file_name_reaches_the_next_program_whole(photos: Path) -> None:
     assert (code, err) == (0, b"")
     assert all(name + b"\n" in out for name in expected)
     assert len(out) == sum(len(name) + 1 for name in expected)
-    code, out, _ = process("search", "red", photos, "--json")
+    code, out, _ = process("search", "red", photos, "--json", "--all")
     assert {os.fsencode(hit["path"]) for hit in json.loads(out)} == expected
-    code, out, _ = process("search", "red", photos)
+    code, out, _ = process("search", "red", photos, "--all")
     assert (code, out.count(b"\n")) == (0, 4)
     assert rb"\udcff\udcfe undecodable \udce9.png" in out
     assert rb"new\nline.png" in out

@@ -29,9 +29,9 @@ ROOT = PACKAGE.parent.parent
 ROOMS = tuple(
     """
     errors records settings moments formats lock database ignoring files suspects colours reader
-    metadata stills video frames isolation encoders inventory words stores given sidecars manifest
-    places library query overview sync workers thumbnails indexing describing switching moving
-    collection care opening engine watching web client mcp cli langchain
+    metadata stills video frames isolation encoders inventory words stores ranking given sidecars
+    manifest places library query overview sync workers thumbnails indexing describing switching
+    moving collection care opening engine watching web client mcp cli langchain
     """.split()  # noqa: SIM905  one a line would be a page
 )
 """As the table in docs/architecture.md has them: each may import those before it."""

@@ -47,7 +47,7 @@ from pixseek.langchain import (
     image_search_tool,
 )
 from pixseek.langchain.compatible import model_called
-from pixseek.langchain.diversity import most_diverse
+from pixseek.ranking.diversity import most_diverse
 
 PALETTE = PixseekEmbeddings("palette")
 COLOURS = ("red", "green", "blue", "white")

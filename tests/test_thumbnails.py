@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 from tests.conftest import Paint
 
 from pixseek import ImageSearchEngine
@@ -136,3 +136,22 @@ def test_a_library_that_cannot_be_written_to_is_looked_at_all_the_same(
     path = paint("a.png", "red")
     thumbnails = Thumbnails(tmp_path / "library", LIMITS)
     assert opened(thumbnails.get(item_id(path.read_bytes()), [path])).size == (48, 32)
+
+
+def test_every_moment_of_an_animation_has_its_own_thumbnail_and_the_file_as_original(
+    tmp_path: Path,
+) -> None:
+    colours = ("red", "blue", "green")
+    frames = [Image.new("RGB", (300, 200), colour) for colour in colours]
+    (tmp_path / "photos").mkdir()
+    file = tmp_path / "photos" / "slides.gif"
+    frames[0].save(file, save_all=True, append_images=frames[1:], duration=1000)
+    with ImageSearchEngine(tmp_path / "library", model="palette") as engine:
+        engine.index_images(file.parent)
+        for colour in colours:
+            (hit,) = engine.search(colour, k=1, moments=True)
+            shown = opened(engine.thumbnails.get(hit.id, hit.paths)).getpixel((10, 10))
+            expected = ImageColor.getrgb(colour)
+            assert isinstance(shown, tuple)
+            assert all(abs(a - b) < 20 for a, b in zip(shown, expected, strict=True))
+            assert engine.items.original(hit.id) == file

@@ -256,9 +256,9 @@ def _page(body: Mapping[str, Any]) -> Page:
         metadata = {
             name: value
             for name, value in one.items()
-            if value is not None and name not in ("id", "score", "thumbnail")
+            if value is not None and name not in ("id", "score", "match", "thumbnail")
         }
-        hits.append(Hit(one["id"], one["score"] or 0.0, metadata))
+        hits.append(Hit(one["id"], one["score"] or 0.0, metadata, one["match"]))
     return Page(hits, body["next"], body["total"], body["note"])
 
 

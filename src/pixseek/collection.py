@@ -11,18 +11,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pixseek.encoders import Encoder
 from pixseek.errors import InvalidMetadata, InvalidQuery, MissingPath, UnknownItem
 from pixseek.files import absolute, image_file, is_within
 from pixseek.library import Library
 from pixseek.metadata import FILE_FIELDS, file_fields, merge
+from pixseek.moments import content_of
 from pixseek.places import located
 from pixseek.records import Hit, IndexReport, Item, Metadata, Value, Vector, Where
 from pixseek.stores import Store, check_metadata
 from pixseek.stores.filters import parse
 from pixseek.workers import Limits, Outcome, Workers
+
+if TYPE_CHECKING:
+    from pixseek.ranking.statistics import Statistics
 
 __all__ = ["Items", "LibraryItems", "StoreItems", "Wanted", "check_metadata"]
 
@@ -81,6 +85,10 @@ class Items(Protocol):
         min_score: float | None = None,
     ) -> list[Hit]: ...
 
+    def matches(self, vector: Vector, hits: Sequence[Hit]) -> list[float]:
+        """How likely each hit is what a text asks for, 0 to 1. vector: (d,) of the text."""
+        ...
+
     def update_metadata(self, changes: Changes) -> int:
         """Change fields of items and keep their vectors; returns how many items were there."""
         ...
@@ -98,6 +106,7 @@ class StoreItems:
         self._store = store
         self._encoder = encoder
         self._limits = limits
+        self._usual: Statistics | None = None
 
     @property
     def encoder(self) -> Encoder:
@@ -144,6 +153,14 @@ class StoreItems:
         if node is not None:
             self._store.check_filter(node)
         return self._store.search(vector, k, where=node, min_score=min_score)
+
+    def matches(self, vector: Vector, hits: Sequence[Hit]) -> list[float]:
+        """See Items.matches; what scores are usual is looked at once, and when the store grew."""
+        from pixseek.ranking.statistics import taken
+
+        if self._usual is None or not self._usual.fits(self._store.count()):
+            self._usual = taken(self._store, self.encoder, self._usual)
+        return _matches(self._store, self._usual, vector, hits)
 
     def update_metadata(self, changes: Changes) -> int:
         """See Items.update_metadata."""
@@ -254,6 +271,11 @@ class LibraryItems:
     ) -> list[Hit]:
         return self._search(vector=vector, k=k, where=where, min_score=min_score)
 
+    def matches(self, vector: Vector, hits: Sequence[Hit]) -> list[float]:
+        """See Items.matches."""
+        opened = self._library.opened()
+        return _matches(opened.store, self._library.usual(opened), vector, hits)
+
     def update_metadata(self, changes: Changes) -> int:
         """See Items.update_metadata; what says where a file is cannot be changed."""
         if not changes:
@@ -277,7 +299,8 @@ class LibraryItems:
 
     def files(self, id: str) -> list[Path]:
         """The files that hold an item, as they were last seen; none for an unknown one."""
-        return [Path(entry.path) for entry in self._library.manifest.files_of([id])[id]]
+        content = content_of(id)
+        return [Path(entry.path) for entry in self._library.manifest.files_of([content])[content]]
 
     def original(self, id: str) -> Path:
         """The real place of the first of an item's files that is there and belongs to the library.
@@ -301,6 +324,17 @@ class LibraryItems:
         """path → item, of those that are in the library."""
         known = self._library.manifest.find(paths)
         return {path: one.item for path, one in known.items() if one.item is not None}
+
+
+def _matches(store: Store, usual: Statistics, vector: Vector, hits: Sequence[Hit]) -> list[float]:
+    from pixseek.ranking import Part
+    from pixseek.ranking.matching import match
+
+    part, found = Part("text", vector), {}
+    for item in store.fetch([hit.id for hit in hits]):
+        (likely,) = match(part, item.vector[None], usual, store.space.model)
+        found[item.id] = float(likely)
+    return [found.get(hit.id, 0.0) for hit in hits]
 
 
 def _real(path: str | Path) -> Path:

@@ -26,6 +26,8 @@ from pixseek.opening import addressed, bounds, limits, load_model, named, open_i
 from pixseek.query import searching
 from pixseek.query.tree import ImageSource, Query
 from pixseek.query.vectors import encode_sources, read_picture, unit
+from pixseek.ranking import Wanted, stands_out
+from pixseek.ranking.diversity import most_diverse
 from pixseek.records import (
     DescribeReport,
     Hit,
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_MODEL", "EXTENSIONS", "FIELDS", "MODELS", "Encoder", "ImageSearchEngine"]
 __all__ += ["ImageSource", "Query", "Source", "calibration", "encode_sources", "encoder_of"]
-__all__ += ["load_model", "open_items", "read_picture", "unit"]
+__all__ += ["load_model", "most_diverse", "open_items", "read_picture", "stands_out", "unit"]
 
 
 class ImageSearchEngine:
@@ -163,6 +165,8 @@ class ImageSearchEngine:
                     drop_left(self._library)
                     changes = sync.changes(manifest, found)
                     self._indexer().run(changes, report, on_progress)
+        if report.encoded:
+            self._library.look_at_scores()
         report.unchanged += changes.unchanged
         report.skipped += [Skipped(Path(path), why) for path, why in changes.skipped]
         report.seconds = time.perf_counter() - started
@@ -330,6 +334,10 @@ class ImageSearchEngine:
         min_score: float | None = None,
         offset: int = 0,
         words: str | None = None,
+        min_match: float | None = None,
+        collapse: bool = False,
+        diverse: float | None = None,
+        explain: bool = False,
         moments: bool = False,
     ) -> list[Hit]:
         """The k nearest pictures to a text, an image, or both together, nearest first.
@@ -344,17 +352,16 @@ class ImageSearchEngine:
         vector: by the library's model, of any length above 0, in place of text and image.
         where: only pictures whose metadata passes (docs/filters.md). min_score: -1 to 1.
         offset: hits to pass over, for the next page. An empty library gives [].
+        min_match, collapse, diverse, explain: docs/ranking.md.
         Raises InvalidQuery, InvalidFilter, UnsupportedFilter, MissingPath, UnreadableImage;
         ModelMismatch when the installed model is not the one that made the library's vectors.
         """
         return searching.search(
             self._library,
             searching.asked(query, image, words),
+            Wanted(k, offset, min_score, min_match, collapse, diverse, explain),
             vector=vector,
-            k=k,
             where=where,
-            min_score=min_score,
-            offset=offset,
             bounds=bounds(self._settings),
             moments=moments,
         )

@@ -6,15 +6,19 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pixseek import lock
 from pixseek.encoders import Encoder
-from pixseek.errors import LibraryNotFound, ModelMismatch, StoreMismatch
+from pixseek.errors import LibraryNotFound, ModelMismatch, PixseekError, StoreMismatch
 from pixseek.files import is_within
 from pixseek.manifest import Manifest, VectorSet
 from pixseek.records import FolderStatus, LibraryStatus, Skipped, Space
 from pixseek.stores import Store, check_space, open_store
 from pixseek.stores.address import Address
+
+if TYPE_CHECKING:
+    from pixseek.ranking.statistics import Statistics
 
 CREATION_S = 30.0
 """How long even a search waits while another process makes the library."""
@@ -35,6 +39,8 @@ class Opened:
         self._load = load
         self._loading = threading.Lock()
         self._encoder = encoder
+        self.usual: Statistics | None = None
+        """What scores are usual, as far as it was looked at."""
 
     @property
     def encoder(self) -> Encoder:
@@ -101,6 +107,28 @@ class Library:
     def answers(self, one: Opened) -> bool:
         """Whether a set is still the one that answers: another process may have switched."""
         return self.manifest.current() in (None, one.stamp)
+
+    def usual(self, one: Opened) -> Statistics:
+        """What scores are usual in a set of vectors: as it was kept, or taken now.
+
+        It is kept if that can be done at once: a search never waits for who is writing.
+        """
+        from pixseek.ranking.statistics import Statistics, taken
+
+        items, fingerprint = one.store.count(), one.store.space.fingerprint
+        if one.usual is None and (kept := self.manifest.statistics(fingerprint)) is not None:
+            with suppress(ValueError, OSError, KeyError, EOFError):  # another version's, perhaps
+                one.usual = Statistics.from_bytes(kept)
+        if one.usual is None or not one.usual.fits(items):
+            one.usual = taken(one.store, one.encoder, one.usual)
+            with suppress(PixseekError, OSError), lock.writing(self.folder, wait_s=0):
+                self.manifest.keep_statistics(fingerprint, one.usual.to_bytes())
+        return one.usual
+
+    def look_at_scores(self) -> None:
+        """Have `usual` at hand before a search needs it; what fails now is met again there."""
+        with suppress(PixseekError):
+            self.usual(self.opened())
 
     def adopt(self, new: Opened, *, keep: bool) -> None:
         """Let a set answer from now on, and keep the other or not. The writer lock must be held."""

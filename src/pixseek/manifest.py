@@ -88,6 +88,25 @@ class Manifest:
                 for statement in _SCHEMA.split(";"):
                     connection.execute(statement)
 
+    def statistics(self, fingerprint: str) -> bytes | None:
+        """What was kept of the vectors of a space; None when nothing was."""
+        if not self._database.holds("statistics"):
+            return None
+        with self._database.reading() as connection:
+            query = "SELECT content FROM statistics WHERE fingerprint = ?"
+            found = connection.execute(query, (fingerprint,)).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def keep_statistics(self, fingerprint: str, content: bytes) -> None:
+        """Replace what is kept of the vectors of a space."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS statistics"
+                " (fingerprint TEXT PRIMARY KEY, content BLOB NOT NULL)"
+            )
+            row = (fingerprint, content)
+            connection.execute("INSERT OR REPLACE INTO statistics VALUES (?, ?)", row)
+
     def current(self) -> VectorSet | None:
         """The set that answers searches; None before there is one."""
         with self._database.reading() as connection:

@@ -76,12 +76,48 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A part of an upright picture, in shares of its width and height, and its own score."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What made a hit one."""
+
+    parts: dict[str, float]
+    """What each thing that was asked for adds to the score; together they are the score."""
+    words: list[str]
+    """Words of the query that the picture has in or about it."""
+    covered: float
+    """The share of the query that these words cover, rare ones counting more; 0 to 1."""
+    conditions: dict[str, Value]
+    """The picture's values in the fields that the filter asks for."""
+    region: Region | None = None
+    """Where in the picture the query fits best; None when no part fits better than the whole, or
+    the file cannot be read now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One answer of a search. `score` is cosine similarity, -1 to 1, higher is nearer."""
 
     id: str
     score: float
     metadata: Metadata
+    match: float | None = None
+    """How likely it is what was asked for, 0 to 1, whatever the query and the model; None where
+    that is not known."""
+    worth: float | None = None
+    """What hits are ordered by: the score, and what words add to it; None where it is the score."""
+    similar: int = 0
+    """Pictures much like it that stand behind it and are not shown."""
+    why: Why | None = None
 
     @property
     def paths(self) -> list[Path]:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pixseek import care, inventory, moving, settings
-from pixseek.cli import NOT_WHOLE, SKIPPED_FILES, output, services
+from pixseek.cli import NOT_WHOLE, SKIPPED_FILES, output, ranked, services
 from pixseek.cli.progress import FetchBar, ProgressBar
-from pixseek.engine import ImageSearchEngine, Query
+from pixseek.engine import ImageSearchEngine, Query, stands_out
 from pixseek.errors import InvalidFilter, InvalidQuery, LibraryLocked, MissingPath
 from pixseek.records import DescribeReport, IndexReport, Where
 
@@ -102,8 +102,16 @@ def _search(arguments: argparse.Namespace) -> int:
             where=where,
             min_score=arguments.min_score,
             offset=arguments.offset,
+            min_match=arguments.min_match,
+            collapse=not (
+                arguments.all or arguments.moments or arguments.paths or arguments.print0
+            ),
+            diverse=ranked.DIVERSE if arguments.diverse else None,
+            explain=arguments.explain,
             moments=arguments.moments,
         )
+    if hits and not stands_out(hits, image=arguments.like is not None):
+        print("pixseek: nothing in this library matches; the nearest are", file=sys.stderr)
     if arguments.json:
         output.print_hits_json(hits, folders)
     elif arguments.paths or arguments.print0:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixseek.cli import ranked
 from pixseek.engine import read_picture
 from pixseek.errors import MissingPath, UnreadableImage
 from pixseek.inventory import Entry
@@ -39,23 +40,27 @@ SKIPPED_SHOWN = 10
 
 
 def print_hits(hits: Sequence[Hit], folders: Sequence[Path], *, preview: bool) -> None:
-    """A line a hit: score, date, path."""
+    """A line a hit: match, score, date, path; and one that says why, where that was asked for."""
     graphics = _graphics() if preview else None
-    print(f"{'score':>6}  {'date':10}  path")
+    print(f"match  {'score':>6}  {'date':10}  path")
     for hit in hits:
         path = _path(hit, folders)
+        cells = f"{ranked.match_cell(hit):>5}  {hit.score:6.3f}  {_date(hit.metadata):10}"
         where = printable(_near(path)) + _within(hit)
-        print(f"{hit.score:6.3f}  {_date(hit.metadata):10}  {where}")
+        print(f"{cells}  {where}{ranked.alike(hit)}")
+        if hit.why is not None:
+            print(f"       {printable(ranked.explained(hit.why))}")
         if graphics is not None:
             _print_picture(path, hit.id, graphics)
 
 
 def print_hits_json(hits: Sequence[Hit], folders: Sequence[Path]) -> None:
-    """One JSON array: id, score, path, metadata; times as ISO 8601."""
+    """One JSON array: id, score, match, path, metadata; times as ISO 8601."""
     rows = [
         {
             "id": hit.id,
             "score": round(hit.score, 6),
+            **ranked.fields(hit),
             "path": str(_path(hit, folders)),
             "metadata": {k: _iso(k, v) for k, v in hit.metadata.items()},
         }

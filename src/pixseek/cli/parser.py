@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pixseek import __version__
+from pixseek.cli import ranked
 from pixseek.cli.options import Commands as _Commands
 from pixseek.cli.options import Help as _Help
 from pixseek.cli.options import command as _command
@@ -160,9 +161,7 @@ def _search(commands: _Commands) -> None:
     parser.add_argument(
         "--where", metavar="JSON", help="only pictures that pass a filter; see docs/filters.md"
     )
-    parser.add_argument(
-        "--min-score", type=float, metavar="S", help="only hits at least this near (-1 to 1)"
-    )
+    ranked.add_options(parser)
     parser.add_argument(
         "--no-sync", action="store_true", help="search folders as they were last indexed"
     )

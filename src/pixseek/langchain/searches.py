@@ -12,9 +12,8 @@ from langchain_core.runnables.config import run_in_executor
 from langchain_core.vectorstores import VectorStore
 
 from pixseek.collection import Items
-from pixseek.engine import ImageSource, calibration, encode_sources, unit
+from pixseek.engine import ImageSource, calibration, encode_sources, most_diverse, unit
 from pixseek.errors import InvalidQuery
-from pixseek.langchain.diversity import most_diverse
 from pixseek.langchain.documents import document
 from pixseek.records import TEXT_FIELD, Hit, Vector, Where
 
@@ -68,17 +67,19 @@ class Searches(VectorStore):
     def _similarity_search_with_relevance_scores(
         self, query: str, k: int = 4, **kwargs: Any
     ) -> Scored:
-        """How likely a picture shows what the text says, 0 to 1 (encoders/calibration.py).
+        """How likely a picture shows what the text says, 0 to 1: its match (docs/ranking.md).
 
         Of documents that are texts, the score, below 0 as 0.
         """
-        relevance = self._select_relevance_score_fn()
+        vector = self._of_text(query)
+        hits = self._search(vector, k, **kwargs)
+        if self._relevance is None:
+            relevant = self._items.matches(vector, hits)
+        else:
+            relevant = [self._relevance(hit.score) for hit in hits]
         found = [
-            (
-                document(hit),
-                _share(hit.score if TEXT_FIELD in hit.metadata else relevance(hit.score)),
-            )
-            for hit in self._search(self._of_text(query), k, **kwargs)
+            (document(hit), _share(hit.score if TEXT_FIELD in hit.metadata else one))
+            for hit, one in zip(hits, relevant, strict=True)
         ]
         return sorted(found, key=lambda one: -one[1])
 

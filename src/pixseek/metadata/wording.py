@@ -36,11 +36,21 @@ _UNSPACED = re.compile(
 
 def with_words(metadata: Metadata) -> Metadata:
     """The metadata with its field `words` as its texts are now; absent when they have none."""
-    texts = [metadata[field] for field in WORDED if field in metadata]
-    joined = "\n".join("\n".join(one) if isinstance(one, list) else str(one) for one in texts)
+    joined = "\n".join(text for texts in texts_of(metadata).values() for text in texts)
     words = list(dict.fromkeys(words_of(joined)))[:MAX_WORDS]
     rest = {field: value for field, value in metadata.items() if field != "words"}
     return {**rest, "words": words} if words else rest
+
+
+def texts_of(metadata: Metadata) -> dict[str, list[str]]:
+    """The texts that have a picture's words, by field."""
+    found = {}
+    for field in WORDED:
+        value = metadata.get(field, "")
+        texts = value if isinstance(value, list) else [str(value)]
+        if any(texts):
+            found[field] = texts
+    return found
 
 
 def words_of(text: str) -> Iterator[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from pixseek.errors import InvalidQuery
 from pixseek.library import Library, Opened
@@ -13,10 +15,14 @@ from pixseek.moments import content_of
 from pixseek.places import located, stored
 from pixseek.query.plan import Alternative, alternatives
 from pixseek.query.tree import ImageSource, Query, both
-from pixseek.query.vectors import query_vectors, unit
+from pixseek.query.vectors import read_picture, unit, ways
+from pixseek.ranking import Wanted, Way
 from pixseek.records import Bounds, Hit, Item, Vector, Where
 from pixseek.stores import Store
 from pixseek.stores.filters import And, Filter, parse
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MORE = 16
 """Items that are asked for beyond twice as many as wanted, where files have several pictures."""
@@ -41,57 +47,70 @@ def asked(query: str | Query | None, image: ImageSource | None, words: str | Non
 def search(
     library: Library,
     query: Query | None,
+    wanted: Wanted,
     *,
     vector: Sequence[float] | Vector | None,
-    k: int,
     where: Where | None,
-    min_score: float | None,
-    offset: int,
     bounds: Bounds,
     moments: bool,
 ) -> list[Hit]:
-    """The k best hits after the first `offset`; see ImageSearchEngine.search."""
-    if k < 1 or offset < 0:
-        raise InvalidQuery(f"k is {k} and offset {offset}; expected at least 1 and 0.")
+    """The hits that are wanted; see ImageSearchEngine.search."""
+    check(wanted)
     if query is None and vector is None:
         raise InvalidQuery("the query is empty; expected words, an image, or both.")
-    ways = (Alternative(),) if query is None else alternatives(query)
+    plans = (Alternative(),) if query is None else alternatives(query)
     given = None if vector is None else unit(vector)
     condition = parse(where)
     while True:
         opened = library.opened()
-        nodes = [checked(_and(condition, way.filter), library, opened) for way in ways]
+        nodes = [checked(_and(condition, plan.filter), library, opened) for plan in plans]
         if given is not None:
-            vectors = [given] * len(ways)
-        elif ways[0].terms:
-            vectors = query_vectors(opened, [way.terms for way in ways], bounds)
+            found = [Way((), given)] * len(plans)
+        elif plans[0].terms:
+            found = ways(opened, [plan.terms for plan in plans], bounds)
         else:
-            vectors = []
-        ask = partial(_hits, opened.store, vectors, nodes, min_score)
+            found = []
         several = not moments and library.manifest.has_moments()
-        hits = _one_a_file(ask, k, offset) if several else ask(k, offset)
+        if found:
+            from pixseek.ranking.answering import answer
+
+            hits = answer(
+                opened.store,
+                [replace(way, where=node) for way, node in zip(found, nodes, strict=True)],
+                replace(wanted, one_a_file=several),
+                model=opened.store.space.model,
+                usual=None if given is not None else partial(library.usual, opened),
+            )
+        else:
+            ask = partial(_latest, opened.store, nodes[0], min_score=wanted.min_score)
+            k, offset = wanted.k, wanted.offset
+            hits = _one_a_file(ask, k, offset) if several else ask(k, offset)
         if library.answers(opened):  # else its vectors may be gone already
-            return [located(hit, library.base) for hit in hits]
+            hits = [located(hit, library.base) for hit in hits]
+            if wanted.explain and found:
+                return _with_regions(hits, opened, found[0].vector, bounds)
+            return hits
 
 
-def _hits(
-    store: Store,
-    vectors: Sequence[Vector],
-    nodes: Sequence[Filter | None],
-    min_score: float | None,
-    k: int,
-    offset: int,
-) -> list[Hit]:
-    """The k best items after the first `offset`, by a vector for each node; the latest by none."""
-    if not vectors:
-        return _latest(store, nodes[0], k, offset, min_score)
-    if len(vectors) == 1:
-        return store.search(vectors[0], k, where=nodes[0], min_score=min_score, offset=offset)
-    found = [
-        store.search(one, k + offset, where=node, min_score=min_score)
-        for one, node in zip(vectors, nodes, strict=True)
-    ]
-    return _best(found)[offset : offset + k]
+def _with_regions(hits: Sequence[Hit], opened: Opened, vector: Vector, bounds: Bounds) -> list[Hit]:
+    """The hits, with the part of each picture that fits best, if their files can be read."""
+    from pixseek.ranking.explaining import with_region
+
+    def pixels(hit: Hit) -> Image.Image:
+        return read_picture(hit.path, 2 * opened.encoder.input_size, bounds, of=hit.id)
+
+    return [with_region(hit, opened.encoder, vector, pixels) for hit in hits]
+
+
+def check(wanted: Wanted) -> None:
+    """Raise InvalidQuery for numbers that no search can have."""
+    if wanted.k < 1 or wanted.offset < 0:
+        raise InvalidQuery(
+            f"k is {wanted.k} and offset {wanted.offset}; expected at least 1 and 0."
+        )
+    for name, share in (("min_match", wanted.min_match), ("diverse", wanted.diverse)):
+        if share is not None and not 0 <= share <= 1:
+            raise InvalidQuery(f"{name} is {share}; expected 0 to 1.")
 
 
 def _one_a_file(ask: Callable[[int, int], list[Hit]], k: int, offset: int) -> list[Hit]:
@@ -127,15 +146,6 @@ def _and(one: Filter | None, other: Filter | None) -> Filter | None:
     if one is None:
         return other
     return one if other is None else And((one, other))
-
-
-def _best(found: Sequence[Sequence[Hit]]) -> list[Hit]:
-    """Each item by its best score, nearest first, equal scores by id."""
-    best: dict[str, Hit] = {}
-    for hit in (hit for hits in found for hit in hits):
-        if hit.id not in best or hit.score > best[hit.id].score:
-            best[hit.id] = hit
-    return sorted(best.values(), key=lambda hit: (-hit.score, hit.id))
 
 
 def _latest(

@@ -18,6 +18,8 @@ from pixseek.library import Opened
 from pixseek.moments import key_of
 from pixseek.query.plan import Term
 from pixseek.query.tree import ImageSource, Like, Text
+from pixseek.ranking import Part, Way
+from pixseek.ranking.sentences import text_vector
 from pixseek.records import USUAL, Bounds, Vector, Vectors
 
 if TYPE_CHECKING:
@@ -28,10 +30,10 @@ AWAY = 0.5
 _ID = re.compile("[0-9a-f]{32}(@p?[0-9]+)?")
 
 
-def query_vectors(
+def ways(
     opened: Opened, alternatives: Sequence[Sequence[Term]], bounds: Bounds = USUAL
-) -> list[Vector]:
-    """One (d,) of length 1 for each: the direction of the sum of its terms, as they are counted.
+) -> list[Way]:
+    """One for each: its terms' vectors, and the direction of their sum, as they are counted.
 
     Raises InvalidQuery when the terms of one cancel each other out, MissingPath, UnreadableImage.
     """
@@ -49,21 +51,38 @@ def query_vectors(
             if id(term.shown) not in known:
                 known[id(term.shown)] = _encoded(opened, term, bounds)
         beside = text_beside_pictures(opened.encoder.space.model)
-        return [_sum(terms, known, beside) for terms in alternatives]
+        return [_way(terms, known, beside) for terms in alternatives]
     finally:
         preloading.join()
 
 
-def _sum(terms: Sequence[Term], known: Mapping[int, Vector], beside: float) -> Vector:
+def _way(terms: Sequence[Term], known: Mapping[int, Vector], beside: float) -> Way:
     """known: the vectors of what is shown, by its identity."""
-    first, *weights = counted(terms, beside)
-    total: Vector = known[id(terms[0].shown)] * first
-    for term, weight in zip(terms[1:], weights, strict=True):
-        total = total + known[id(term.shown)] * weight
+    parts = tuple(
+        Part(
+            "text" if isinstance(term.shown, Text) else "image",
+            known[id(term.shown)],
+            weight,
+            _name(term.shown),
+        )
+        for term, weight in zip(terms, counted(terms, beside), strict=True)
+    )
+    total: Vector = sum(
+        (part.vector * part.weight for part in parts[1:]),
+        start=parts[0].vector * parts[0].weight,
+    )
     length = float((total @ total) ** 0.5)
     if not length > 1e-6:
         raise InvalidQuery("the parts of the query cancel each other out; search for one of them.")
-    return total / length
+    return Way(parts, total / length)
+
+
+def _name(shown: Text | Like) -> str:
+    """What a person calls it."""
+    if isinstance(shown, Text):
+        return shown.text
+    source = shown.source
+    return str(source) if isinstance(source, str | os.PathLike) else "the picture given"
 
 
 def counted(terms: Sequence[Term], beside: float) -> list[float]:
@@ -81,15 +100,13 @@ def counted(terms: Sequence[Term], beside: float) -> list[float]:
 
 
 def _encoded(opened: Opened, term: Term, bounds: Bounds) -> Vector:
-    vector: Vector
     if isinstance(term.shown, Text):
-        vector = opened.encoder.encode_texts([term.shown.text])[0]
-        return vector
+        return text_vector(opened.encoder, term.shown.text)
     source = term.shown.source
     if isinstance(source, str) and _ID.fullmatch(source) and not Path(source).exists():
         for item in opened.store.fetch([source]):
             return item.vector
-    vector = encode_sources(opened.encoder, [source], bounds)[0]
+    vector: Vector = encode_sources(opened.encoder, [source], bounds)[0]
     return vector
 
 

@@ -26,7 +26,7 @@ from pixseek.database import Database
 from pixseek.errors import LibraryNotFound
 from pixseek.records import Hit, Item, Metadata, Space, Vector
 from pixseek.stores import check_items, check_metadata, check_query, check_space, score
-from pixseek.stores.columns import Columns, bindable, store_fields, text_of
+from pixseek.stores.columns import WORDS_INDEX, Columns, bindable, store_fields, text_of
 from pixseek.stores.filters import Filter
 from pixseek.stores.tables import Table
 
@@ -89,12 +89,14 @@ class LocalStore:
             return
         codes, bounds = quantize(np.stack([item.vector for item in latest.values()]))
         with self.database.writing() as connection:
+            connection.execute(WORDS_INDEX)
             rows = [_put(connection, item) for item in latest.values()]
             write_codes(connection, np.array(rows), codes, bounds)
 
     def update_metadata(self, changes: Mapping[str, Metadata]) -> None:
         check_metadata(changes)
         with self.database.writing() as connection:
+            connection.execute(WORDS_INDEX)
             rows = _rows_of(connection, changes)
             for id, row in rows.items():
                 _put_metadata(connection, row, changes[id])

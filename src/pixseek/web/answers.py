@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from pixseek.records import Hit as Found
 from pixseek.records import Metadata
 
 
@@ -35,6 +36,9 @@ class Hit(BaseModel):
 
     id: Text
     score: float | None = Field(description="cosine similarity, -1 to 1; null when nothing ranks")
+    match: float | None = Field(
+        description="how likely it is what was asked for, 0 to 1; null where that is not known"
+    )
     name: Text
     path: Text
     width: int | None
@@ -191,8 +195,12 @@ class Health(BaseModel):
     detail: Text | None = None
 
 
-def hit(id: str, score: float | None, metadata: Metadata, prefix: str) -> Hit:
-    """A hit of the engine as it is sent. prefix: where the API is."""
+def hit(found: Found, prefix: str, *, scored: bool) -> Hit:
+    """A hit of the engine as it is sent. prefix: where the API is.
+
+    scored: whether its score says anything.
+    """
+    id, metadata = found.id, found.metadata
 
     def number(field: str) -> float | None:
         value = metadata.get(field)
@@ -210,7 +218,8 @@ def hit(id: str, score: float | None, metadata: Metadata, prefix: str) -> Hit:
     media = text("media") or "image"
     return Hit(
         id=id,
-        score=score,
+        score=found.score if scored else None,
+        match=found.match if scored else None,
         name=text("name") or id,
         path=text("path") or "",
         width=whole("width"),

@@ -20,7 +20,7 @@ class Cursor(NamedTuple):
     """The last picture of a page."""
 
     key: float
-    """Its score, or the time it is sorted by."""
+    """Its worth (records.Hit), or the time it is sorted by."""
     id: str
     seen: int
     """Pictures up to and with it, when it was seen."""

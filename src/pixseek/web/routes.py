@@ -151,14 +151,11 @@ async def _searched(
             service.engine, question, asked.limit, asked.cursor, service.max_upload_pixels
         )
         return answers.Hits(
-            hits=[
-                answers.hit(hit.id, hit.score if scored else None, hit.metadata, PREFIX)
-                for hit, scored in page.hits
-            ],
+            hits=[answers.hit(hit, PREFIX, scored=scored) for hit, scored in page.hits],
             next=page.next,
             total=page.total,
             took_ms=round((time.perf_counter() - started) * 1000, 2),
-            note=service.note(),
+            note=service.note() or page.note,
         )
 
     body = await service.threads.run(found)

@@ -8,12 +8,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pixseek.engine import ImageSearchEngine, Query, read_picture
+from pixseek.engine import ImageSearchEngine, Query, read_picture, stands_out
 from pixseek.errors import InvalidFilter, UnknownItem
 from pixseek.records import USUAL, Hit, Where
 from pixseek.web import cursors
 from pixseek.web.cursors import Cursor
 
+NOTHING = "Nothing in this library matches; the nearest are shown."
 _ID = re.compile("[0-9a-f]{32}")
 """What the query language takes for an id; anything else it takes for a path."""
 
@@ -60,6 +61,7 @@ class Page:
     """Each with whether its score says anything."""
     next: str | None
     total: int | None
+    note: str | None = None
 
 
 def where_of(text: str | None) -> Where | None:
@@ -123,8 +125,11 @@ def answer(
     next_cursor = None
     if more:
         place, last = page[-1]
-        next_cursor = cursors.written(Cursor(last.score, last.id, place), belongs)
-    return Page([(hit, True) for _, hit in page], next_cursor, total)
+        next_cursor = cursors.written(Cursor(_worth(last), last.id, place), belongs)
+    hits = [hit for _, hit in page]
+    by_picture = bool(question.like or question.images) and not (question.line or question.text)
+    is_there = cursor is not None or not hits or stands_out(hits, image=by_picture)
+    return Page([(hit, True) for hit in hits], next_cursor, total, None if is_there else NOTHING)
 
 
 def _newest(engine: ImageSearchEngine, asked: Asked, limit: int, cursor: str | None) -> Page:
@@ -181,7 +186,12 @@ def _ranked(
 
 
 def _key(hit: Hit) -> tuple[float, str]:
-    return -hit.score, hit.id
+    return -_worth(hit), hit.id
+
+
+def _worth(hit: Hit) -> float:
+    """What hits are ordered by."""
+    return hit.score if hit.worth is None else hit.worth
 
 
 def best(engine: ImageSearchEngine, asked: Asked, k: int) -> Sequence[Hit]:

@@ -12,6 +12,7 @@ import { sizeOf } from './wording.js';
 const EVERY = 10_000;
 const EVERY_WHEN_LOST = 1500;
 const EVERY_WHEN_WRITING = 2500;
+const SETTLED = 3000;
 
 export class Library {
   /** @type {Status | null} */
@@ -113,6 +114,8 @@ export class Library {
       this.#events = null;
       this.#job = null;
       void this.look();
+      // The server may still say what it said a moment ago.
+      setTimeout(() => void this.look(), SETTLED);
     };
     events.addEventListener('progress', told);
     events.addEventListener('done', (event) => {
