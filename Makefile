@@ -18,7 +18,7 @@ PAGE := tools/page/node_modules/.package-lock.json
 debian = { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null || true; }
 GENERATED := README.md docs/cli.md docs/filters.md docs/formats.md docs/models.md docs/query.md \
-	docs/ranking.md docs/settings.md docs/stores.md docs/web.md
+	docs/alike.md docs/ranking.md docs/settings.md docs/stores.md docs/web.md
 CODE := src tests bench tools
 
 .PHONY: setup demo test test-torch check docs fuzz bench clean chromium

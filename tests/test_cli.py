@@ -1214,6 +1214,31 @@ def test_no_command_and_an_unknown_command_are_wrong_arguments(run: Run) -> None
     assert "search" in unknown.err
 
 
+def test_all_that_is_found_is_exported_copied_linked_tagged_and_saved(
+    indexed: Path, run: Run, tmp_path: Path
+) -> None:
+    table, copies, links = tmp_path / "t.csv", tmp_path / "copies", tmp_path / "links"
+    placing = ("--copy-to", copies, "--link-to", links, "--hard")
+    done = run("search", "red", "-k", "2", "--export", table, *placing, "--tag", "flag")
+    assert done == Answer(
+        0,
+        "tags of 2 pictures changed\n"
+        f"2 files copied to {copies}\n2 files linked in {links}\nwrote 2 hits to {table}\n",
+        "",
+    )
+    assert (links / "red.png").samefile(indexed / "red.png")
+    assert run("search", "tag:flag", "--write-xmp").out == "tags written beside 2 files\n"
+    assert (indexed / "red.png.xmp").is_file()
+    assert run("search", "red", "-k", "1", "--untag", "flag").code == 0
+    assert run("save", "flags", "tag:flag").code == 0
+    assert run("search", "@flags").names == ["half.png"]
+    assert run("saved").out == "@flags  tag:flag\n"
+    assert run("saved", "--remove", "flags").out == ""
+    queries = tmp_path / "queries.tsv"
+    queries.write_text(f"red\t{indexed / 'red.png'}\n")
+    assert run("eval", queries).out.splitlines()[1] == "      1  red"
+
+
 def test_help_of_every_command_names_each_of_its_options(run: Run) -> None:
     assert run("--help").code == 0
     for command, options in _options().items():
@@ -1240,6 +1265,92 @@ def test_every_command_and_option_is_tried_in_this_file() -> None:
     for command, options in _options().items():
         assert f'"{command}"' in text
         assert [option for option in options - {"-h"} if f'"{option}"' not in text] == []
+
+
+# pictures that are alike
+
+
+@pytest.fixture
+def album(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three photographs, indexed; one is there twice and another a second time, smaller."""
+    monkeypatch.setenv("PIXSEEK_MODEL", "pocket")
+    for name in ("photo-01.jpg", "photo-03.jpg", "photo-07.jpg"):
+        shutil.copy(SAMPLES / name, photos)
+    shutil.copy(SAMPLES / "photo-01.jpg", photos / "twice in here.jpg")
+    with Image.open(SAMPLES / "photo-03.jpg") as image:
+        image.resize((341, 512)).save(photos / "half.jpg")
+    assert run("index", photos, "--quiet").code == 0
+    return photos
+
+
+def test_dupes_are_listed_and_nothing_changes(run: Run, album: Path) -> None:
+    before = sorted(album.iterdir())
+    found = run("dupes", album, "--quiet")
+    assert (found.code, found.err) == (0, "")
+    assert f"exact  {album / 'twice in here.jpg'} (" in found.out
+    assert f"near   {album / 'half.jpg'} (341x512 JPEG), 1.00 alike" in found.out
+    assert "it has the most pixels" in found.out
+    assert "2 pictures with 2 copies to spare" in found.out
+    assert "half.jpg" not in run("dupes", "--exact").out
+    assert "twice" not in run("dupes", "--near").out
+    rows = json.loads(run("dupes", "--json").out)
+    assert len(rows["groups"]) == 2
+    assert {copy["kind"] for group in rows["groups"] for copy in group["copies"]} == {
+        "exact",
+        "near",
+    }
+    assert sorted(album.iterdir()) == before
+
+
+def test_dupes_move_or_become_links_only_when_told(run: Run, album: Path, tmp_path: Path) -> None:
+    linked = run("dupes", "--link")
+    assert "linked 1 file" in linked.out
+    assert (album / "twice in here.jpg").samefile(album / "photo-01.jpg")
+    moved = json.loads(run("dupes", "--move-to", tmp_path / "away", "--json").out)
+    assert [Path(one["before"]).name for one in moved["done"]["settled"]] == ["half.jpg"]
+    assert (tmp_path / "away" / "half.jpg").is_file()
+    assert "no copies found" in run("dupes").err
+    assert run("dupes", "--link", "--near").code == 2
+    assert run("dupes", "--link", "--move-to", tmp_path).code == 2
+    assert run("dupes", tmp_path / "none").code == 2
+    assert run("dupes", "--library", tmp_path / "none").code == 4
+
+
+def test_dupes_name_what_cannot_be_read_or_touched(run: Run, album: Path, tmp_path: Path) -> None:
+    (album / "half.jpg").write_bytes(b"other")
+    found = run("dupes", "--move-to", tmp_path / "away")
+    assert found.code == 0
+    assert "1 could not be compared" in found.err
+    assert "half.jpg: it has changed since it was indexed" in found.err
+    assert "moved 1 file" in found.out
+
+
+def test_similar_pictures_leave_out_the_one_asked_about(run: Run, album: Path) -> None:
+    found = run("similar", album / "photo-03.jpg", "--count", "2")
+    assert (found.code, found.names[0], len(found.names)) == (0, "half.jpg", 2)
+    everything = run("similar", album / "photo-03.jpg", "--paths").out.splitlines()
+    assert len(everything) == 3
+    offset = run("similar", album / "photo-03.jpg", "--paths", "--offset", "1", "-k", "1").out
+    assert offset.splitlines() == everything[1:2]
+    where = run("similar", album / "photo-03.jpg", "--where", '{"width": 341}', "--json").out
+    assert [Path(row["path"]).name for row in json.loads(where)] == ["half.jpg"]
+    assert process("similar", album / "photo-03.jpg", "--print0", "-k", "1")[1].endswith(b".jpg\0")
+    assert "half.jpg" in run("similar", album / "photo-03.jpg", "--preview", "-k", "1").out
+    nothing = run("similar", album / "photo-03.jpg", "--where", '{"width": 1}')
+    assert (nothing.code, "nothing found" in nothing.err) == (0, True)
+    assert run("similar", album / "none.jpg").code == 2
+
+
+def test_clusters_have_words_sizes_and_a_picture(run: Run, album: Path) -> None:
+    shown = run("clusters", "-k", "2")
+    assert shown.code == 0
+    assert len(shown.out.splitlines()) == 3
+    assert str(album) in shown.out
+    rows = json.loads(run("clusters", "--groups", "2", "--json").out)
+    assert sum(row["size"] for row in rows) == 4
+    assert all(row["name"] and len(row["ids"]) == row["size"] for row in rows)
+    assert "no pictures to group" in run("clusters", "--where", '{"width": 1}').err
+    assert run("clusters", "-k", "0").code == 2
 
 
 # real processes

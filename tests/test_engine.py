@@ -1072,9 +1072,15 @@ def test_a_search_answers_while_another_thread_indexes(
     problems: list[BaseException] = []
     reports: list[IndexReport] = []
 
+    searched = threading.Event()
+
+    def wait_for_a_search(_: Progress) -> None:
+        searched.clear()
+        searched.wait(5)
+
     def index() -> None:
         try:
-            reports.append(engine.index_images(photos))
+            reports.append(engine.index_images(photos, on_progress=wait_for_a_search))
         except BaseException as error:  # noqa: BLE001  handed to the test
             problems.append(error)
 
@@ -1083,6 +1089,7 @@ def test_a_search_answers_while_another_thread_indexes(
     seen = [0]
     while thread.is_alive():
         hits = engine.search_by_text("red", k=1000)
+        searched.set()
         assert all(hit.path.exists() for hit in hits)
         seen.append(len(hits))
         engine.status()

@@ -30,8 +30,9 @@ ROOMS = tuple(
     """
     errors records settings moments formats lock database ignoring files suspects colours reader
     metadata stills video frames isolation encoders inventory words stores ranking given sidecars
-    manifest places library query overview sync workers thumbnails indexing describing switching
-    moving collection care opening engine watching web client mcp cli langchain
+    manifest places library query saved overview sync workers thumbnails exporting indexing
+    describing switching moving collection care opening engine evaluating watching alike clusters
+    web client mcp cli langchain
     """.split()  # noqa: SIM905  one a line would be a page
 )
 """As the table in docs/architecture.md has them: each may import those before it."""
@@ -40,7 +41,7 @@ FACES = {
     # `pixseek serve` and `pixseek mcp` start other faces.
     "cli": {
         *("cli", "care", "engine", "errors", "inventory", "moving", "records", "settings"),
-        *("watching", "web", "mcp"),
+        *("watching", "web", "mcp", "exporting", "saved", "evaluating", "alike", "clusters"),
     },
     "mcp": {"mcp", "engine", "errors", "records"},
     "client": {"client", "errors", "records"},

@@ -112,7 +112,7 @@ def pieces_of(photos: list[Path], folder: Path, n: int) -> list[str]:
             width, height = image.size
             left, top = cut % 9 * width // 60, cut // 9 * height // 60
             piece = image.crop((left, top, width - left // 2, height - top // 2))
-        piece.thumbnail((160, 160))
+        piece = piece.resize((160, 120))  # none is a panorama, which is encoded part by part
         paths.append(str(folder / f"{cut:02} {photo.name}"))
         piece.save(paths[-1], quality=90)
     return paths

@@ -628,7 +628,7 @@ def test_the_fields_are_these_in_this_order() -> None:
         "page taken taken_utc "
         "year month camera_make camera_model lens iso aperture exposure focal_length latitude "
         "longitude altitude direction country region city rating description title keywords people "
-        "notes text text_lines caption labels words described"
+        "notes text text_lines caption labels tags words described"
     )
     assert list(FIELDS) == names.split()
     assert {"modified", "taken", "taken_utc"} == TIME_FIELDS

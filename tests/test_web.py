@@ -67,10 +67,12 @@ def test_a_text_finds_pictures_that_show_it_nearest_first(web: Served) -> None:
     assert body["hits"][0]["name"] == "blue.png"
     scores = [hit["score"] for hit in body["hits"]]
     assert scores == sorted(scores, reverse=True)
+    assert 0 < body["hits"][1]["match"] < body["hits"][0]["match"] <= 1
     assert body["total"] == 10
     assert answer.headers["server-timing"].startswith("search;dur=")
     assert body["hits"][0] == {
         **{"id": body["hits"][0]["id"], "score": scores[0], "name": "blue.png"},
+        **{"match": body["hits"][0]["match"]},
         **{"path": str(web.engine.library.parent / "photos" / "blue.png")},
         **{"width": 48, "height": 32, "taken": None, "moment": None, "page": None},
         **{"thumbnail": f"/api/v1/items/{body['hits'][0]['id']}/thumbnail", "caption": None},

@@ -18,8 +18,10 @@ from pixseek.errors import InvalidMetadata, InvalidQuery, MissingPath, UnknownIt
 from pixseek.files import absolute, image_file, is_within
 from pixseek.library import Library
 from pixseek.metadata import FILE_FIELDS, file_fields, merge
+from pixseek.metadata.wording import with_words
 from pixseek.moments import content_of
 from pixseek.places import located
+from pixseek.query.searching import checked
 from pixseek.records import Hit, IndexReport, Item, Metadata, Value, Vector, Where
 from pixseek.stores import Store, check_metadata
 from pixseek.stores.filters import parse
@@ -32,6 +34,8 @@ __all__ = ["Items", "LibraryItems", "StoreItems", "Wanted", "check_metadata"]
 
 ITEMS_PER_WRITE = 256
 SECONDS_PER_WRITE = 2.0
+MAX_TAG = 256
+"""Characters."""
 
 Changes = Mapping[str, Mapping[str, Value | None]]
 """Item → fields to set; None takes a field out, and fields that are not named stay."""
@@ -236,7 +240,7 @@ class LibraryItems:
         paths = {one.full_path: one for one in files}
         report = self._index(list(paths))
         reasons = {absolute(one.path): one.reason for one in report.skipped}
-        ids = self._of_files(list(paths))
+        ids = self.of_files(list(paths))
         changes: dict[str, Metadata] = {}
         for one in files:
             path = one.full_path
@@ -291,11 +295,38 @@ class LibraryItems:
         with self._writing():
             return _update(self._library.opened().store, real)
 
+    def tag(self, ids: Iterable[str], add: Sequence[str] = (), remove: Sequence[str] = ()) -> int:
+        """Give items tags (field `tags`), and take some away; returns how many items changed.
+
+        A tag is of the content: of a film it is at every moment, and it stays when files move.
+        Raises InvalidQuery for what is no tag.
+        """
+        added, removed = [tag_of(one) for one in add], {tag_of(one) for one in remove}
+        contents = dict.fromkeys(map(content_of, ids))
+        with self._writing():
+            moments = self._library.manifest.moments_of(contents)
+            every = [*contents, *(one for some in moments.values() for one in some)]
+            store, changed = self._library.opened().store, {}
+            for item in store.fetch(every):
+                before = item.metadata.get("tags", [])
+                had = before if isinstance(before, list) else [str(before)]
+                tags = [one for one in dict.fromkeys([*had, *added]) if one not in removed]
+                if tags != had:
+                    rest = {k: v for k, v in item.metadata.items() if k != "tags"}
+                    changed[item.id] = with_words({**rest, "tags": tags} if tags else rest)
+            store.update_metadata(changed)
+        return len({content_of(id) for id in changed})
+
     def delete(self, ids: Iterable[str], where: Where | None = None) -> int:
         """See Items.delete; counts files. They stay on disk, and out of the library from now on."""
         files = self._library.manifest.files_of(dict.fromkeys(ids))
         paths = [entry.path for entries in files.values() for entry in entries]
         return self._remove(paths, where=where)
+
+    def ids(self, where: Where | None = None) -> set[str]:
+        """The ids of all items, or of those that pass a filter. Raises as searches do."""
+        opened = self._library.opened()
+        return set(opened.store.ids(checked(parse(where), self._library, opened)))
 
     def files(self, id: str) -> list[Path]:
         """The files that hold an item, as they were last seen; none for an unknown one."""
@@ -320,10 +351,20 @@ class LibraryItems:
                     return real
         raise MissingPath(files[0], "a file in a folder of the library, not a link out of it")
 
-    def _of_files(self, paths: list[str]) -> dict[str, str]:
-        """path → item, of those that are in the library."""
+    def of_files(self, paths: list[str]) -> dict[str, str]:
+        """Absolute path → id of its item, of those that are in the library."""
         known = self._library.manifest.find(paths)
         return {path: one.item for path, one in known.items() if one.item is not None}
+
+
+def tag_of(text: str) -> str:
+    """A tag without blanks around it. Raises InvalidQuery for what is none."""
+    tag = text.strip()
+    if not tag or len(tag) > MAX_TAG or not tag.isprintable():
+        raise InvalidQuery(
+            f"{text[:MAX_TAG]!r} is no tag; expected 1 to {MAX_TAG} characters in one line."
+        )
+    return tag
 
 
 def _matches(store: Store, usual: Statistics, vector: Vector, hits: Sequence[Hit]) -> list[float]:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pixseek import care, inventory, moving, settings
-from pixseek.cli import NOT_WHOLE, SKIPPED_FILES, output, ranked, services
+from pixseek.cli import (
+    NOT_WHOLE,
+    SKIPPED_FILES,
+    alike,
+    batch,
+    judging,
+    naming,
+    output,
+    ranked,
+    services,
+)
 from pixseek.cli.progress import FetchBar, ProgressBar
+from pixseek.cli.typed import existing as _existing
+from pixseek.cli.typed import filter_of as _where
+from pixseek.cli.typed import is_folder as _is_folder
+from pixseek.cli.typed import let_the_reader_judge
 from pixseek.engine import ImageSearchEngine, Query, stands_out
-from pixseek.errors import InvalidFilter, InvalidQuery, LibraryLocked, MissingPath
+from pixseek.errors import InvalidQuery, LibraryLocked, MissingPath
 from pixseek.records import DescribeReport, IndexReport, Where
 
 
@@ -69,16 +81,22 @@ def _watch(arguments: argparse.Namespace) -> int:
     from pixseek.cli.following import follow
 
     folders = [_existing(path) for path in arguments.paths]
-    _let_the_reader_judge()
+    let_the_reader_judge()
     return follow(arguments, folders)
 
 
 def _search(arguments: argparse.Namespace) -> int:
+    batch.check(arguments)
     query, folders = _query_and_folders(arguments)
-    asked = Query.parse(query) if query and query.strip() and not arguments.plain else query
     where = _where(arguments.where)
-    # A search never waits for a writer: it answers from what is there.
-    options = settings.load({"library": arguments.library, "lock_timeout_s": 0})
+    # A search that only reads never waits for a writer: it answers from what is there.
+    waits = {} if batch.writes(arguments) else {"lock_timeout_s": 0}
+    options = settings.load({"library": arguments.library, **waits})
+    if query and query.strip() and not arguments.plain:
+        query = naming.line_of(query, options)
+        asked: str | Query | None = Query.parse(query)
+    else:
+        asked = query
     sync = bool(folders) and not arguments.no_sync
     with (
         FetchBar(quiet=False) as fetching,
@@ -92,35 +110,21 @@ def _search(arguments: argparse.Namespace) -> int:
         if folders:
             inside: Where = {"folder": {"$in": [str(folder) for folder in folders]}}
             where = inside if where is None else {"$and": [inside, where]}
-        if arguments.like or arguments.preview:
-            _let_the_reader_judge()
-        hits = engine.search(
-            asked,
-            image=arguments.like,
-            words=arguments.words,
-            k=arguments.count,
-            where=where,
-            min_score=arguments.min_score,
-            offset=arguments.offset,
-            min_match=arguments.min_match,
-            collapse=not (
-                arguments.all or arguments.moments or arguments.paths or arguments.print0
-            ),
-            diverse=ranked.DIVERSE if arguments.diverse else None,
-            explain=arguments.explain,
-            moments=arguments.moments,
-        )
-    if hits and not stands_out(hits, image=arguments.like is not None):
-        print("pixseek: nothing in this library matches; the nearest are", file=sys.stderr)
+        if arguments.like or arguments.preview or arguments.export:
+            let_the_reader_judge()
+        hits = ranked.search(arguments, engine, asked, where, each=batch.changes(arguments))
+        if hits and not stands_out(hits, image=arguments.like is not None):
+            print("pixseek: nothing in this library matches; the nearest are", file=sys.stderr)
+        whole = batch.carry_out(arguments, engine, hits, folders, query)
     if arguments.json:
         output.print_hits_json(hits, folders)
     elif arguments.paths or arguments.print0:
         output.print_paths(hits, folders, b"\0" if arguments.print0 else b"\n")
     elif not hits:
         print("pixseek: nothing found", file=sys.stderr)
-    else:
+    elif arguments.preview or not batch.asked(arguments):
         output.print_hits(hits, folders, preview=arguments.preview)
-    return 0
+    return 0 if whole else SKIPPED_FILES
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -155,7 +159,7 @@ def _switch(arguments: argparse.Namespace) -> int:
             "offline": arguments.offline,
         }
     )
-    _let_the_reader_judge()
+    let_the_reader_judge()
     with (
         ImageSearchEngine(options.library, create=False, options=options) as engine,
         FetchBar(quiet=arguments.quiet) as fetching,
@@ -205,7 +209,7 @@ def _described(
     describe: Callable[[ImageSearchEngine, ProgressBar], DescribeReport],
 ) -> int:
     options = settings.load({"library": arguments.library})
-    _let_the_reader_judge()
+    let_the_reader_judge()
     with (
         ImageSearchEngine(options.library, create=False, options=options) as engine,
         ProgressBar(quiet=arguments.quiet) as bar,
@@ -303,6 +307,12 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "index": _index,
     "watch": _watch,
     "search": _search,
+    "save": naming.save,
+    "saved": naming.saved,
+    "eval": judging.judge,
+    "similar": alike.similar,
+    "dupes": alike.dupes,
+    "clusters": alike.clusters,
     "status": _status,
     "remove": _remove,
     "switch": _switch,
@@ -357,40 +367,6 @@ def _has_syntax(query: str) -> bool:
         return True
 
 
-def _is_folder(path: str) -> bool:
-    return os.path.isdir(os.path.expanduser(path))  # noqa: PTH111, PTH112  never raises
-
-
-def _existing(path: str) -> Path:
-    found = os.path.expanduser(path)  # noqa: PTH111  Path raises for unknown users
-    if not os.path.exists(found):  # noqa: PTH110  Path raises for names that are too long
-        raise MissingPath(path)
-    return Path(os.path.abspath(found))  # noqa: PTH100  keeps symlinks
-
-
-def _where(text: str | None) -> Where | None:
-    if text is None:
-        return None
-    try:
-        where = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidFilter(text[:200], f"it is not JSON that can be read ({error})") from error
-    if not isinstance(where, dict):
-        raise InvalidFilter(text, 'expected a JSON object such as {"year": 2019}')
-    return where
-
-
-def _let_the_reader_judge() -> None:
-    """Pillow warns of odd files, and limits their pixels, for the whole process.
-
-    What matters of that is in the report; the limit is the setting max_megapixels.
-    """
-    from PIL import Image
-
-    warnings.filterwarnings("ignore", module="PIL")
-    Image.MAX_IMAGE_PIXELS = None
-
-
 def _sync(
     engine: ImageSearchEngine,
     paths: list[Path] | None,
@@ -399,7 +375,7 @@ def _sync(
     exclude: Sequence[str] = (),
     include: Sequence[str] = (),
 ) -> IndexReport:
-    _let_the_reader_judge()
+    let_the_reader_judge()
     with ProgressBar(quiet=quiet) as bar:
         return engine.index_images(
             paths,

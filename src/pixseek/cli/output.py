@@ -9,23 +9,21 @@ import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixseek.cli import ranked
 from pixseek.engine import read_picture
 from pixseek.errors import MissingPath, UnreadableImage
+from pixseek.exporting import paths_of, tables
 from pixseek.inventory import Entry
 from pixseek.records import (
-    TIME_FIELDS,
     CareReport,
     DescribeReport,
     Exported,
     Hit,
     IndexReport,
     LibraryStatus,
-    Metadata,
     MoveReport,
     Skipped,
     SwitchReport,
@@ -34,7 +32,6 @@ from pixseek.records import (
 if TYPE_CHECKING:
     from pixseek.cli import preview
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PREVIEW_COLUMNS, PREVIEW_ROWS = 40, 12
 SKIPPED_SHOWN = 10
 
@@ -45,7 +42,7 @@ def print_hits(hits: Sequence[Hit], folders: Sequence[Path], *, preview: bool) -
     print(f"match  {'score':>6}  {'date':10}  path")
     for hit in hits:
         path = _path(hit, folders)
-        cells = f"{ranked.match_cell(hit):>5}  {hit.score:6.3f}  {_date(hit.metadata):10}"
+        cells = f"{ranked.match_cell(hit):>5}  {hit.score:6.3f}  {tables.date_of(hit.metadata):10}"
         where = printable(_near(path)) + _within(hit)
         print(f"{cells}  {where}{ranked.alike(hit)}")
         if hit.why is not None:
@@ -56,17 +53,7 @@ def print_hits(hits: Sequence[Hit], folders: Sequence[Path], *, preview: bool) -
 
 def print_hits_json(hits: Sequence[Hit], folders: Sequence[Path]) -> None:
     """One JSON array: id, score, match, path, metadata; times as ISO 8601."""
-    rows = [
-        {
-            "id": hit.id,
-            "score": round(hit.score, 6),
-            **ranked.fields(hit),
-            "path": str(_path(hit, folders)),
-            "metadata": {k: _iso(k, v) for k, v in hit.metadata.items()},
-        }
-        for hit in hits
-    ]
-    print(json.dumps(rows, indent=2))
+    print(tables.as_json(hits, folders))
 
 
 def print_paths(hits: Iterable[Hit], folders: Sequence[Path], end: bytes) -> None:
@@ -264,8 +251,7 @@ def printable(text: str | Path) -> str:
 
 def _path(hit: Hit, folders: Sequence[Path]) -> Path:
     """Of several files with one content, the one in a folder that was asked for."""
-    inside = [p for p in hit.paths if any(p.is_relative_to(folder) for folder in folders)]
-    return (inside or [hit.path])[0]
+    return (paths_of(hit, folders) or [hit.path])[0]
 
 
 def _within(hit: Hit) -> str:
@@ -285,26 +271,6 @@ def _near(path: Path) -> Path:
 def _print_skipped(skipped: Sequence[Skipped]) -> None:
     for one in skipped:
         print(f"    {printable(one.path)}: {printable(one.reason)}")
-
-
-def _date(metadata: Metadata) -> str:
-    for field in ("taken", "modified"):
-        if field in metadata:
-            return str(_iso(field, metadata[field]))[:10]
-    return ""
-
-
-def _iso(field: str, value: object) -> object:
-    """Times as ISO 8601: `taken` by the camera's wall clock, others in local time."""
-    if field not in TIME_FIELDS or not isinstance(value, int | float):
-        return value
-    try:
-        when = _EPOCH + timedelta(seconds=value)
-        if field == "taken":
-            return when.replace(tzinfo=None).isoformat()
-        return when.astimezone().isoformat(timespec="seconds")
-    except (OverflowError, ValueError, OSError):  # a file system may say anything
-        return value
 
 
 def _graphics() -> preview.Graphics | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 
 from pixseek import __version__
-from pixseek.cli import ranked
+from pixseek.cli import batch, ranked
+from pixseek.cli.alike import add_clusters, add_dupes, add_similar
+from pixseek.cli.judging import add_eval
+from pixseek.cli.naming import add_save, add_saved
 from pixseek.cli.options import Commands as _Commands
 from pixseek.cli.options import Help as _Help
 from pixseek.cli.options import command as _command
@@ -130,7 +133,8 @@ def _search(commands: _Commands) -> None:
         "search",
         "find pictures by words, by an example picture, or by both",
         "Find the pictures that show best what the query says. In it, -word pushes away, a field"
-        " such as year:2020 chooses, and more: docs/query.md. Folders that are named are brought"
+        " such as year:2020 chooses, and more: docs/query.md; @NAME is a search that was saved."
+        " Folders that are named are brought"
         " in step first, and only pictures in them are found; without a folder, all that is in the"
         " library.",
     )
@@ -174,6 +178,7 @@ def _search(commands: _Commands) -> None:
         action="store_true",
         help="show the pictures, in terminals that can (Kitty, iTerm2, Sixel)",
     )
+    batch.add_options(parser)
 
 
 def _status(commands: _Commands) -> None:
@@ -423,6 +428,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
 
 
 _ADDED = (
-    *(_index, _watch, _search, _caption, _label, _status, _remove, _switch),
-    *(_move, _doctor, _backup, _restore, _models, add_serve, add_mcp),
+    *(_index, _watch, _search, add_similar, add_dupes, add_clusters, add_save, add_saved),
+    *(_caption, _label, _status, _remove, _switch),
+    *(_move, _doctor, _backup, _restore, _models, add_eval, add_serve, add_mcp),
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from pixseek.records import Hit, Why
+from pixseek.records import Hit, Where, Why
+
+if TYPE_CHECKING:
+    from pixseek.engine import ImageSearchEngine, Query
 
 DIVERSE = 0.5
 
@@ -29,11 +32,30 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--explain", action="store_true", help="say of each hit why it is one")
 
 
-def fields(hit: Hit) -> Mapping[str, object]:
-    """What of a hit's rank is in its JSON."""
-    match = None if hit.match is None else round(hit.match, 4)
-    found: dict[str, object] = {"match": match, "similar": hit.similar}
-    return found if hit.why is None else {**found, "why": asdict(hit.why)}
+def search(
+    arguments: argparse.Namespace,
+    engine: ImageSearchEngine,
+    query: str | Query | None,
+    where: Where | None,
+    *,
+    each: bool,
+) -> list[Hit]:
+    """The hits that were asked for; each: also those that are much alike."""
+    each = each or arguments.all or arguments.moments or arguments.paths or arguments.print0
+    return engine.search(
+        query,
+        image=arguments.like,
+        words=arguments.words,
+        k=arguments.count,
+        where=where,
+        min_score=arguments.min_score,
+        offset=arguments.offset,
+        min_match=arguments.min_match,
+        collapse=not each,
+        diverse=DIVERSE if arguments.diverse else None,
+        explain=arguments.explain,
+        moments=arguments.moments,
+    )
 
 
 def match_cell(hit: Hit) -> str:

@@ -82,6 +82,7 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "text_lines": Field("text", "list of those lines as JSON: text, box and confidence"),
         "caption": Field("text", "what a captioning model says of the picture"),
         "labels": Field("text", "list of the labels that fit the picture, best first"),
+        "tags": Field("text", "list of the tags that were given to it in the library"),
         "words": Field(
             "text", "list of the words of these texts and of the name, as search --words has them"
         ),

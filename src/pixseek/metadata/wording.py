@@ -17,7 +17,7 @@ from itertools import pairwise
 from pixseek.records import Metadata
 
 WORDED = (
-    *("text", "caption", "labels", "description", "title", "keywords", "people"),
+    *("text", "caption", "labels", "description", "title", "keywords", "people", "tags"),
     *("city", "region", "country", "name"),
 )
 """Fields whose words are in the field `words`."""

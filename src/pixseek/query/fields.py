@@ -48,6 +48,7 @@ _ALIASES: Mapping[str, Name] = {
     "ext": Name("ending", ("extension",), "end of the file name", "ext:jpg"),
     "label": Name("text", ("labels",), "one of its labels", "label:cat"),
     "keyword": Name("text", ("keywords",), "one of its keywords", "keyword:holiday"),
+    "tag": Name("text", ("tags",), "one of its tags", "tag:holiday"),
     "person": Name("text", ("people",), "who is in it", "person:Anna"),
     "is": Name(
         "is",

@@ -62,11 +62,12 @@ class Labeller:
         if not self.labels:
             raise InvalidQuery("there are no labels; expected at least one.")
         self._scale = logit_scale
-        self._vectors = _ensembles(encoder, self.labels)
+        self.vectors = _ensembles(encoder, self.labels)
+        """(labels, d), rows of length 1."""
 
     def label(self, vectors: Vectors, choice: Choice) -> list[list[str]]:
         """vectors: (n, d). For each its labels, best first; equal shares in the order given."""
-        logits = self._scale * (vectors @ self._vectors.T)
+        logits = self._scale * (vectors @ self.vectors.T)
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
         best = np.argsort(-shares, axis=1, kind="stable")[:, : choice.top]

@@ -1,0 +1,47 @@
+"""What was typed → paths that are there, and filters."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from pathlib import Path
+
+from pixseek.errors import InvalidFilter, MissingPath
+from pixseek.records import Where
+
+
+def is_folder(path: str) -> bool:
+    return os.path.isdir(os.path.expanduser(path))  # noqa: PTH111, PTH112  never raises
+
+
+def existing(path: str) -> Path:
+    """Absolute, with ~ expanded. Raises MissingPath."""
+    found = os.path.expanduser(path)  # noqa: PTH111  Path raises for unknown users
+    if not os.path.exists(found):  # noqa: PTH110  Path raises for names that are too long
+        raise MissingPath(path)
+    return Path(os.path.abspath(found))  # noqa: PTH100  keeps symlinks
+
+
+def filter_of(text: str | None) -> Where | None:
+    """What --where says. Raises InvalidFilter."""
+    if text is None:
+        return None
+    try:
+        where = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidFilter(text[:200], f"it is not JSON that can be read ({error})") from error
+    if not isinstance(where, dict):
+        raise InvalidFilter(text, 'expected a JSON object such as {"year": 2019}')
+    return where
+
+
+def let_the_reader_judge() -> None:
+    """Pillow warns of odd files, and limits their pixels, for the whole process.
+
+    What matters of that is in the report; the limit is the setting max_megapixels.
+    """
+    from PIL import Image
+
+    warnings.filterwarnings("ignore", module="PIL")
+    Image.MAX_IMAGE_PIXELS = None
