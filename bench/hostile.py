@@ -33,8 +33,8 @@ _RUN = """
 import json, re, sys
 from pathlib import Path
 from pixseek import ImageSearchEngine, isolation
-from pixseek.cli.commands import _let_the_reader_judge
-_let_the_reader_judge()
+from pixseek.cli.typed import let_the_reader_judge
+let_the_reader_judge()
 with ImageSearchEngine(sys.argv[1], model="pocket") as engine:
     report = engine.index_images(sys.argv[2])
 base = Path(sys.argv[2])
