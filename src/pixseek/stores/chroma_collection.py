@@ -24,7 +24,7 @@ from chromadb.api.client import AdminClient, Client
 from chromadb.api.fastapi import FastAPI
 from chromadb.api.shared_system_client import SharedSystemClient
 from chromadb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-from chromadb.errors import NotFoundError, RateLimitError
+from chromadb.errors import InternalError, NotFoundError, RateLimitError
 
 from pixseek.errors import InvalidStoreAddress, LibraryNotFound, PixseekError, StoreUnavailable
 from pixseek.records import Space, Vector
@@ -280,6 +280,10 @@ def _sessions(client: Client) -> list[httpx.Client]:
 def _is_transient(error: Exception) -> bool:
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.status_code >= 500
+    if isinstance(error, InternalError):
+        # Such as what was found, and replaced by another writer before it was read ("Error finding
+        # id", "Error getting embedding").
+        return "Error executing plan: Internal error" in str(error)
     # What is no Chroma error in an answer (from a proxy before it) has lost its status.
     return type(error) is Exception or isinstance(error, httpx.TransportError | RateLimitError)
 
