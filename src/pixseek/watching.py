@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from pixseek import lock
 from pixseek.errors import LibraryLocked, PixseekError
 from pixseek.files import absolute, is_within
-from pixseek.formats import EXTENSIONS
+from pixseek.formats import EXTENSIONS, extension_of
 from pixseek.ignoring import IGNORE_FILE
 from pixseek.records import IndexReport, OnProgress
 from pixseek.sync import Source, listed
@@ -177,7 +177,7 @@ class _Watcher:
         ):
             return False
         # A folder has been made, moved or deleted, but is never itself written to.
-        return kind != "modified" or name == IGNORE_FILE or _extension(name) in _RELEVANT
+        return kind != "modified" or name == IGNORE_FILE or extension_of(name) in _RELEVANT
 
     def _kept(self) -> list[Path]:
         """The folders to watch: without those that were taken out of the library meanwhile."""
@@ -232,7 +232,3 @@ def _there(folders: Iterable[Path]) -> dict[str, tuple[int, int]]:
             status = folder.stat()
             found[folder.as_posix()] = (status.st_dev, status.st_ino)
     return found
-
-
-def _extension(name: str) -> str:
-    return name.lower().rpartition(".")[2]

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pixseek import care, inventory, moving, settings
+from pixseek import inventory, settings
 from pixseek.cli import (
     NOT_WHOLE,
     SKIPPED_FILES,
@@ -223,6 +223,8 @@ def _described(
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
+    from pixseek import care
+
     options = settings.load({"library": arguments.library})
     wait_s = options.lock_timeout_s
     report = care.check(options.library, repair=arguments.repair, wait_s=wait_s)
@@ -234,6 +236,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _backup(arguments: argparse.Namespace) -> int:
+    from pixseek import care
+
     options = settings.load({"library": arguments.library})
     file = Path(os.path.expanduser(arguments.file)).absolute()  # noqa: PTH111  never raises
     size = care.back_up(options.library, file, wait_s=options.lock_timeout_s)
@@ -242,6 +246,8 @@ def _backup(arguments: argparse.Namespace) -> int:
 
 
 def _restore(arguments: argparse.Namespace) -> int:
+    from pixseek import care
+
     options = settings.load({"library": arguments.library})
     file = _existing(arguments.file)
     care.restore(file, options.library, replace=arguments.replace, wait_s=options.lock_timeout_s)
@@ -254,6 +260,8 @@ def _move(arguments: argparse.Namespace) -> int:
         raise InvalidQuery("--drop was given with --from; expected one of them: it is only read.")
     with ProgressBar(quiet=arguments.quiet) as bar:
         if arguments.source is not None:
+            from pixseek import moving
+
             report = moving.move(
                 arguments.source, arguments.to, exact=arguments.exact, on_progress=bar.show
             )

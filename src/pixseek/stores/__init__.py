@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 
 from pixseek.errors import (
     InvalidMetadata,
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pixseek.stores.filters import Filter
+
+
+_Found = TypeVar("_Found")
 
 
 class Store(Protocol):
@@ -237,6 +240,33 @@ def score(vectors: Vectors, vector: Vector) -> NDArray[np.float64]:
 
     scores: NDArray[np.float64] = (vectors * vector).sum(axis=1, dtype=np.float64)
     return scores
+
+
+def nearest_first(
+    found: Sequence[_Found],
+    vectors: Vectors,
+    vector: Vector,
+    *,
+    id: Callable[[_Found], str],
+    metadata: Callable[[_Found], Metadata],
+    min_score: float | None,
+    offset: int,
+    k: int,
+) -> list[Hit]:
+    """What an engine found, in any order, as the hits that `Store.search` gives.
+
+    vectors: (n, d), of what was found. Scored here, as each engine and metric has scores of its
+    own, and rounds them.
+    """
+    ordered = sorted(
+        (-value, id(one), row)
+        for row, (one, value) in enumerate(zip(found, score(vectors, vector).tolist(), strict=True))
+        if min_score is None or value >= min_score
+    )
+    return [
+        Hit(name, -negative, metadata(found[row]))
+        for negative, name, row in ordered[offset : offset + k]
+    ]
 
 
 def check_query(vector: Vector, dimensions: int) -> None:

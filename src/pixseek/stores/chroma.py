@@ -13,7 +13,7 @@ import numpy as np
 
 from pixseek.errors import UnsupportedFilter
 from pixseek.records import Hit, Item, Metadata, Space, Vector
-from pixseek.stores import check_items, check_metadata, check_query, score
+from pixseek.stores import check_items, check_metadata, check_query, nearest_first
 from pixseek.stores.address import Address
 from pixseek.stores.chroma_collection import ChromaCollection, Json, Record
 from pixseek.stores.filters import Filter
@@ -108,15 +108,16 @@ class ChromaStore:
         records = self._collection.nearest(vector, k + offset, _where(where)) if k > 0 else []
         if not records:
             return []
-        # Each metric has distances of its own, and rounds them.
-        scores = score(np.stack([one.vector for one in records]), vector).tolist()
-        hits = [
-            Hit(_id(one), value, _metadata(one))
-            for one, value in zip(records, scores, strict=True)
-            if min_score is None or value >= min_score
-        ]
-        hits.sort(key=lambda hit: (-hit.score, hit.id))
-        return hits[offset : offset + k]
+        return nearest_first(
+            records,
+            np.stack([one.vector for one in records]),
+            vector,
+            id=_id,
+            metadata=_metadata,
+            min_score=min_score,
+            offset=offset,
+            k=k,
+        )
 
     def preload(self) -> None:
         """Chroma reads its index at the first search."""

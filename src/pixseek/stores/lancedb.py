@@ -27,7 +27,7 @@ from lancedb.index import BTree, HnswSq, LabelList
 
 from pixseek.errors import InvalidStoreAddress, LibraryNotFound, StoreUnavailable
 from pixseek.records import Hit, Item, Metadata, Space, Vector
-from pixseek.stores import check_items, check_metadata, check_query, check_stamp, score
+from pixseek.stores import check_items, check_metadata, check_query, check_stamp, nearest_first
 from pixseek.stores.address import Address, Metric
 from pixseek.stores.filters import UPPER, And, Compare, Filter, Not, Or, folded
 from pixseek.stores.payload import equals, has, metadata_of, payload, plain
@@ -233,15 +233,16 @@ class LanceStore:
         rows = self._nearest(vector, passing, wanted, exact=count <= EXACT_BELOW)
         if len(rows) < wanted:  # the index may find fewer when few pass
             rows = self._nearest(vector, passing, wanted, exact=True)
-        scores = score(_vectors(rows), vector).tolist()
-        found = sorted(
-            (-one, meant(id), exact)
-            for one, id, exact in zip(
-                scores, rows["id"].to_pylist(), rows["exact"].to_pylist(), strict=True
-            )
-            if min_score is None or one >= min_score
+        return nearest_first(
+            list(zip(rows["id"].to_pylist(), rows["exact"].to_pylist(), strict=True)),
+            _vectors(rows),
+            vector,
+            id=lambda one: meant(one[0]),
+            metadata=lambda one: metadata_of(one[1]),
+            min_score=min_score,
+            offset=offset,
+            k=k,
         )
-        return [Hit(id, -one, metadata_of(exact)) for one, id, exact in found[offset : offset + k]]
 
     def preload(self) -> None:
         """Files are read as they are needed."""

@@ -22,7 +22,7 @@ import numpy as np
 
 from pixseek.errors import LibraryNotFound, StoreUnavailable
 from pixseek.records import TEXT_FIELD, Hit, Item, Metadata, Space, Value, Vector, text_of
-from pixseek.stores import check_items, check_metadata, check_query, check_space, score
+from pixseek.stores import check_items, check_metadata, check_query, check_space, nearest_first
 from pixseek.stores.filters import Filter, matches
 
 EXACT = "_pixseek"
@@ -133,14 +133,16 @@ class LangChainStore:
             items = self._passing(where)
         if not items:
             return []
-        scores = score(np.stack([item.vector for item in items]), vector)
-        hits = [
-            Hit(item.id, float(score), item.metadata)
-            for item, score in zip(items, scores, strict=True)
-            if min_score is None or score >= min_score
-        ]
-        hits.sort(key=lambda hit: (-hit.score, hit.id))
-        return hits[offset : offset + k]
+        return nearest_first(
+            items,
+            np.stack([item.vector for item in items]),
+            vector,
+            id=lambda item: item.id,
+            metadata=lambda item: item.metadata,
+            min_score=min_score,
+            offset=offset,
+            k=k,
+        )
 
     def preload(self) -> None:
         pass

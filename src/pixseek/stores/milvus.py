@@ -18,7 +18,7 @@ import numpy as np
 
 from pixseek.errors import InvalidMetadata
 from pixseek.records import Hit, Item, Metadata, Space, Vector
-from pixseek.stores import check_items, check_metadata, check_query, check_stamp, score
+from pixseek.stores import check_items, check_metadata, check_query, check_stamp, nearest_first
 from pixseek.stores.address import Address
 from pixseek.stores.filters import Filter
 from pixseek.stores.milvus_collection import FACTS, PIECE, PIECES, TOKENS, Collection, Row
@@ -173,17 +173,16 @@ class MilvusStore:
         rows = self._nearest(vector, offset + k, where) if k > 0 else []
         if not rows:
             return []
-        # Each metric has scores of its own, and Milvus rounds those of equal vectors differently.
-        scores = score(np.array([row["vector"] for row in rows], np.float32), vector)
-        found = [
-            (-float(value), _id(row), row)
-            for value, row in zip(scores, rows, strict=True)
-            if min_score is None or value >= min_score
-        ]
-        found.sort(key=lambda one: one[:2])
-        return [
-            Hit(id, -negative, _metadata(row)) for negative, id, row in found[offset : offset + k]
-        ]
+        return nearest_first(
+            rows,
+            np.array([row["vector"] for row in rows], np.float32),
+            vector,
+            id=_id,
+            metadata=_metadata,
+            min_score=min_score,
+            offset=offset,
+            k=k,
+        )
 
     def _nearest(self, vector: Vector, k: int, where: Filter | None) -> list[Row]:
         """At least the k nearest rows, in no order."""

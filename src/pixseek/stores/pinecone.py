@@ -17,7 +17,7 @@ import numpy as np
 
 from pixseek.errors import InvalidMetadata, LibraryNotFound
 from pixseek.records import Hit, Item, Metadata, Space, Vector
-from pixseek.stores import check_items, check_metadata, check_query, score
+from pixseek.stores import check_items, check_metadata, check_query, nearest_first
 from pixseek.stores.address import Address
 from pixseek.stores.filters import Filter
 from pixseek.stores.payload import compact, field_key, key, metadata_of, payload, plain
@@ -171,18 +171,16 @@ class PineconeStore:
         records = self._nearest(vector, offset + k, where) if k > 0 else []
         if not records:
             return []
-        # Each metric has scores of its own, and the service rounds them.
-        scores = score(np.array([one.values for one in records], np.float32), vector)
-        found = [
-            (-float(value), _id(record), record)
-            for value, record in zip(scores, records, strict=True)
-            if min_score is None or value >= min_score
-        ]
-        found.sort(key=lambda one: one[:2])
-        return [
-            Hit(id, -negative, _metadata(record))
-            for negative, id, record in found[offset : offset + k]
-        ]
+        return nearest_first(
+            records,
+            np.array([one.values for one in records], np.float32),
+            vector,
+            id=_id,
+            metadata=_metadata,
+            min_score=min_score,
+            offset=offset,
+            k=k,
+        )
 
     def _nearest(self, vector: Vector, k: int, where: Filter | None) -> list[Any]:
         """At least the k nearest records, in no order."""

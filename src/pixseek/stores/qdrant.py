@@ -17,7 +17,7 @@ import numpy as np
 
 from pixseek.errors import InvalidStoreAddress, MissingExtra, UnsupportedFilter
 from pixseek.records import Hit, Item, Metadata, Space, Vector
-from pixseek.stores import check_items, check_metadata, check_query, score
+from pixseek.stores import check_items, check_metadata, check_query, nearest_first
 from pixseek.stores.address import Address
 from pixseek.stores.filters import And, Compare, Filter, Not, Or, elements
 from pixseek.stores.payload import equals, field_key, has, metadata_of, payload, plain
@@ -205,15 +205,16 @@ class QdrantStore:
         points = self._points.nearest(vector, k + offset, _whole(where)) if k > 0 else []
         if not points:
             return []
-        # Each metric has scores of its own, and rounds them.
-        scores = score(np.array([one.vector for one in points], np.float32), vector).tolist()
-        hits = [
-            Hit(_id(one), value, _metadata(one))
-            for one, value in zip(points, scores, strict=True)
-            if min_score is None or value >= min_score
-        ]
-        hits.sort(key=lambda hit: (-hit.score, hit.id))
-        return hits[offset : offset + k]
+        return nearest_first(
+            points,
+            np.array([one.vector for one in points], np.float32),
+            vector,
+            id=_id,
+            metadata=_metadata,
+            min_score=min_score,
+            offset=offset,
+            k=k,
+        )
 
     def preload(self) -> None:
         self._points.count(None)
