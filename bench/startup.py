@@ -2,8 +2,9 @@
 
 Data: a library of 100,000 made items in the space of the built-in model: random unit vectors, each
 with the 19 fields of a photo (bench/library.py). Whole: a new process, from its start to its end,
-output discarded, no sync; the system's file cache is warm, as after any earlier search. Also with
-`--where` on a folder, which has to read that field. CPU: user + system time of the process.
+output discarded, no sync; the system's file cache is warm, as after any earlier search, and
+Python's bytecode is there, as pip writes it. Also with `--where` on a folder that a tenth is in.
+CPU: user + system time of the process.
 Parts: measured inside one process by the real calls, one after the other (bench/startup_parts.py);
 the whole overlaps two of them. Dropped caches: everything read from disk again, where the system
 lets us drop them (/proc/sys/vm/drop_caches); reported apart.
@@ -32,6 +33,7 @@ from pixseek.records import Vectors
 QUERY = "sunset over water"
 SEED = 11
 BOUND_S, AIM_S = 0.6, 0.35
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 IMPORTS = ("torch", "transformers", "open_clip", "langchain_chroma", "chromadb")
 
@@ -92,15 +94,17 @@ def _whole(folder: Path, runs: int) -> report.Figures:
     return figures
 
 
-def processes(arguments: list[str], runs: int) -> tuple[report.Spread, report.Spread]:
-    """Seconds, and seconds of processor time, of a process; once uncounted before."""
+def processes(
+    arguments: list[str], runs: int, warm_up: int = 1
+) -> tuple[report.Spread, report.Spread]:
+    """Seconds, and seconds of processor time, of a process; some runs before are not counted."""
     wall, cpu = [], []
-    for _ in range(runs + 1):
+    for _ in range(warm_up + runs):
         before, started = used(), time.perf_counter()
-        subprocess.run(arguments, stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(arguments, stdout=subprocess.DEVNULL, env=ENVIRONMENT, check=True)
         wall.append(time.perf_counter() - started)
         cpu.append(used() - before)
-    return report.Spread(tuple(wall[1:])), report.Spread(tuple(cpu[1:]))
+    return report.Spread(tuple(wall[warm_up:])), report.Spread(tuple(cpu[warm_up:]))
 
 
 def used() -> float:
@@ -113,7 +117,9 @@ def _parts(folder: Path, runs: int) -> report.Figures:
     arguments = [sys.executable, "-m", "bench.startup_parts", str(folder), QUERY]
     found: list[dict[str, float]] = []
     for _ in range(runs + 1):
-        done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            arguments, capture_output=True, text=True, env=ENVIRONMENT, check=True
+        )
         found.append(_disjoint(json.loads(done.stderr.splitlines()[-1])))
     print("  parts, one after the other:")
     figures: report.Figures = {}
@@ -144,9 +150,7 @@ def _dropped(folder: Path, runs: int) -> report.Figures | None:
             report.line("dropped caches", "not permitted here")
             return None
         arguments = command(folder)
-        seconds.append(
-            report.timed(lambda: subprocess.run(arguments, stdout=subprocess.DEVNULL, check=True))  # noqa: B023
-        )
+        seconds.append(processes(arguments, 1, warm_up=0)[0].median)
     spread = report.Spread(tuple(seconds))
     report.line("pixseek search, caches dropped", spread)
     return spread.figures()

@@ -1,8 +1,9 @@
 """One cold search in this process, part by part; prints JSON: part → seconds, in the order run.
 
 Run by `bench.startup` in a new process each time: `python -m bench.startup_parts LIBRARY QUERY`.
-The parts are the calls that `pixseek search` makes, one after the other; there, reading vectors
-overlaps with loading the model. What is measured twice is taken apart by `bench.startup`.
+The parts are the calls that `pixseek search` makes, one after the other; there, reading
+vectors and the usual scores overlaps with loading the model. What is measured twice is taken apart
+by `bench.startup`.
 """
 
 # ruff: noqa: I001  what is imported, and when, is what is measured
@@ -57,8 +58,12 @@ def main() -> None:
     _mark("encode text")
     opened._library.opened().store.preload()
     _mark("read vectors")
-    hits = opened._library.opened().store.search(vector, 10)
-    _mark("search")
+    opened._library.usual(opened._library.opened())
+    _mark("read the usual scores")
+    opened._library.opened().store.search(vector, 10)
+    _mark("nearest vectors")
+    hits = opened.search_by_text(query, k=10)  # the text is encoded a second time in it
+    _mark("words, ranking, encode")
     output.print_hits(hits, [], preview=False)
     sys.stdout.flush()
     _mark("print")

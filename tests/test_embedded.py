@@ -194,6 +194,11 @@ def test_a_text_has_every_word_that_it_asks_for(text: str) -> None:
     assert all(words_asked(text))
 
 
+@given(st.text(st.characters(codec="ascii")))
+def test_plain_ascii_has_the_words_that_it_has_among_other_letters(text: str) -> None:
+    assert [*words_of(text), "é"] == list(words_of(f"{text} é"))
+
+
 def test_the_words_of_a_picture_are_those_of_all_its_texts_now() -> None:
     one: Metadata = {
         "caption": "A dog",

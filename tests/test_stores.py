@@ -294,13 +294,17 @@ def test_columns_in_memory_follow_changes_in_any_block(
     """2000 items are eight blocks; few changed blocks are loaded alone, many all at once."""
     writer, reader = pair
     vectors = units(1, 2000, SPACE.dimensions)
-    states: dict[str, Metadata] = {f"{i}": {"n": i % 10, "t": f"t{i % 7}"} for i in range(2000)}
+    states: dict[str, Metadata] = {
+        f"{i}": {"n": i % 10, "t": f"t{i % 7}", "folder": ["a", f"a/{i % 3}"]} for i in range(2000)
+    }
     writer.add([Item(f"{i}", vectors[i], states[f"{i}"]) for i in range(2000)])
     filters = [
         where({"n": 3}),
         where({"t": "t3"}),
         where({"n": {"$ne": 3}, "t": {"$in": ["t1", "new"]}}),
         where({"extra": {"$exists": False}}),
+        where({"folder": {"$in": ["a/1", "a/2"]}}),
+        where({"$or": [{"folder": "a/0"}, {"n": 3}]}),
     ]
 
     def agree() -> None:
@@ -324,6 +328,22 @@ def test_columns_in_memory_follow_changes_in_any_block(
     states |= {f"{i}": {"n": 3} for i in range(700, 720)}
     writer.add([Item(f"{i}", vectors[i], states[f"{i}"]) for i in range(700, 720)])
     agree()
+
+
+def test_the_same_filter_asked_again_is_answered_for_what_is_there_now(
+    pair: tuple[LocalStore, LocalStore],
+) -> None:
+    """Also where filters read alike: 1 and 1.0 are equal, true is not."""
+    writer, reader = pair
+    writer.add([Item("one", axis(0), {"a": 1}), Item("true", axis(1), {"a": True})])
+    for _ in range(2):
+        assert list(reader.ids(where({"a": 1}))) == ["one"]
+        assert list(reader.ids(where({"a": True}))) == ["true"]
+        assert list(reader.ids(where({"a": 1.0}))) == ["one"]
+        assert list(reader.ids(where({"$not": {"a": 1}}))) == ["true"]
+    writer.update_metadata({"one": {"a": True}, "true": {"a": 1}})
+    assert list(reader.ids(where({"a": 1}))) == ["true"]
+    assert list(reader.ids(where({"a": True}))) == ["one"]
 
 
 _WRITER = """

@@ -25,6 +25,8 @@ WORDED = (
 MAX_WORDS = 2000
 """Of one picture: more than a full page of a book has."""
 
+_ASCII = re.compile("[a-z0-9]+")
+
 _UNSPACED = re.compile(
     "["
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao; Burmese; Khmer
@@ -74,6 +76,9 @@ def words_asked(text: str) -> list[str]:
 
 def _runs(text: str) -> Iterator[str]:
     """Runs of letters, digits and marks, each of scripts with spaces or of those without."""
+    if text.isascii():  # most texts, in a fraction of the time
+        yield from _ASCII.findall(text.lower())
+        return
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     run, kind = "", _BETWEEN
     for character in folded + " ":

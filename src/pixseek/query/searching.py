@@ -63,11 +63,12 @@ def search(
     condition = parse(where)
     while True:
         opened = library.opened()
+        usual = partial(library.usual, opened)
         nodes = [checked(_and(condition, plan.filter), library, opened) for plan in plans]
         if given is not None:
             found = [Way((), given)] * len(plans)
         elif plans[0].terms:
-            found = ways(opened, [plan.terms for plan in plans], bounds)
+            found = ways(opened, [plan.terms for plan in plans], bounds, usual)
         else:
             found = []
         several = not moments and library.manifest.has_moments()
@@ -79,7 +80,7 @@ def search(
                 [replace(way, where=node) for way, node in zip(found, nodes, strict=True)],
                 replace(wanted, one_a_file=several),
                 model=opened.store.space.model,
-                usual=None if given is not None else partial(library.usual, opened),
+                usual=None if given is not None else usual,
             )
         else:
             ask = partial(_latest, opened.store, nodes[0], min_score=wanted.min_score)

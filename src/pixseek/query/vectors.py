@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,15 +31,20 @@ _ID = re.compile("[0-9a-f]{32}(@p?[0-9]+)?")
 
 
 def ways(
-    opened: Opened, alternatives: Sequence[Sequence[Term]], bounds: Bounds = USUAL
+    opened: Opened,
+    alternatives: Sequence[Sequence[Term]],
+    bounds: Bounds = USUAL,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> list[Way]:
     """One for each: its terms' vectors, and the direction of their sum, as they are counted.
+
+    meanwhile: read from disk while the model is loaded; errors of the library are passed over.
 
     Raises InvalidQuery when the terms of one cancel each other out, MissingPath, UnreadableImage.
     """
     # The store reads its codes from disk while the model is loaded: together a cold search
     # is about a quarter faster.
-    preloading = threading.Thread(target=_preload, args=(opened,))
+    preloading = threading.Thread(target=_preload, args=(opened, meanwhile))
     preloading.start()
     if any(isinstance(term.shown, Like) for terms in alternatives for term in terms):
         from pixseek import isolation
@@ -110,9 +115,10 @@ def _encoded(opened: Opened, term: Term, bounds: Bounds) -> Vector:
     return vector
 
 
-def _preload(opened: Opened) -> None:
+def _preload(opened: Opened, meanwhile: Callable[[], object]) -> None:
     with suppress(PixseekError):  # the search itself meets it again, and raises it
         opened.store.preload()
+        meanwhile()
 
 
 def encode_sources(

@@ -72,7 +72,10 @@ def rarity(known: Mapping[str, int], items: int) -> dict[str, float]:
 
 def covered(metadata: Metadata, weights: Mapping[str, float]) -> float:
     """The share of the words' weights that a picture's texts cover, 0 to 1."""
-    counts = Counter(_words(metadata))
+    return _covered(Counter(_words(metadata)), weights)
+
+
+def _covered(counts: Counter[str], weights: Mapping[str, float]) -> float:
     length = 1 - B + B * counts.total() / USUAL_LENGTH
     got = sum(
         weight * counts[word] * (K1 + 1) / (counts[word] + K1 * max(length, 1))
@@ -82,9 +85,9 @@ def covered(metadata: Metadata, weights: Mapping[str, float]) -> float:
 
 
 def _worded(hit: Hit, weights: Mapping[str, float]) -> Worded:
-    having = set(_words(hit.metadata))
-    words = tuple(word for word in weights if word in having)
-    return Worded(hit, covered(hit.metadata, weights), words)
+    counts = Counter(_words(hit.metadata))
+    words = tuple(word for word in weights if word in counts)
+    return Worded(hit, _covered(counts, weights), words)
 
 
 def _words(metadata: Metadata) -> Iterator[str]:

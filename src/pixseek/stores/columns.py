@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -66,11 +67,13 @@ class Columns:
         self._capacity = 0
         self._columns: dict[str, _Column] = {}
         self._stale: dict[str, set[int]] = {}
-        self._seen: set[str] = set()
+        self._asked: Counter[str] = Counter()
+        self._masks: dict[str, Mask] = {}
 
     def forget(self, blocks: Sequence[int], capacity: int) -> None:
         """Note that rows in these blocks changed; columns load them again when next used."""
         self._capacity = capacity
+        self._masks.clear()
         for field, column in list(self._columns.items()):
             stale = self._stale[field]
             stale.update(blocks)
@@ -78,7 +81,19 @@ class Columns:
                 del self._columns[field]
 
     def mask(self, connection: sqlite3.Connection, node: Filter) -> Mask:
-        """(capacity,) which rows pass. Rows without an item may pass a negation: mask them too."""
+        """(capacity,) which rows pass, read-only. Rows without an item may pass a negation: mask
+        them too. One query asks for the same filter several times: the latest answers are kept."""
+        key = repr(node)  # unlike the nodes themselves, it tells true from 1
+        passed = self._masks.pop(key, None)
+        if passed is None:
+            passed = self._passed(connection, node)
+            passed.flags.writeable = False
+        self._masks[key] = passed
+        while len(self._masks) > max(2, min(_MASKS, _MASK_BYTES // max(self._capacity, 1))):
+            del self._masks[next(iter(self._masks))]
+        return passed
+
+    def _passed(self, connection: sqlite3.Connection, node: Filter) -> Mask:
         if isinstance(node, Not):
             return ~self.mask(connection, node.part)
         if isinstance(node, And | Or):
@@ -87,16 +102,8 @@ class Columns:
             joined: Mask = reduce.reduce(masks)
             return joined
         passed = np.zeros(self._capacity, np.bool_)
-        if node.field == "words" and (wanted := _texts(node)):
-            marks = ",".join("?" * len(wanted))
-            query = f"SELECT row FROM fields WHERE field = 'words' AND value IN ({marks})"
-            found = connection.execute(query, wanted)
-            passed[np.fromiter((row for (row,) in found), np.int64)] = True
-            return passed
-        if self._is_first_use(node):
-            query = "SELECT row FROM fields WHERE field = ? AND value = ? AND position >= 0"
-            found = connection.execute(query, (bindable(node.field), bindable(str(node.value))))
-            passed[np.fromiter((row for (row,) in found), np.int64)] = True
+        if (texts := _texts(node)) and (node.field == "words" or self._is_seldom_asked(node.field)):
+            passed[_rows_with(connection, node.field, texts)] = True
             return passed
         column = self._column(connection, node.field)
         passed[column.rows[_holds(node, column)]] = True
@@ -110,13 +117,11 @@ class Columns:
         kept = at >= 0
         return Values(at[kept], column.numbers[kept], column.codes[kept], list(column.words))
 
-    def _is_first_use(self, node: Compare) -> bool:
-        """Whether SQLite should look for this one text: a process that asks once (a command) would
-        wait longer for the whole column. From the second use on, the column is in memory."""
-        if node.field in self._seen or node.operator != "eq" or not isinstance(node.value, str):
-            return False
-        self._seen.add(node.field)
-        return True
+    def _is_seldom_asked(self, field: str) -> bool:
+        """Whether SQLite should look for texts of a field: a process that asks once (a command)
+        would wait longer for the whole column. One that goes on has it in memory."""
+        self._asked[field] += 1
+        return field not in self._columns and self._asked[field] <= _SELDOM
 
     def _column(self, connection: sqlite3.Connection, field: str) -> _Column:
         column = self._columns.get(field)
@@ -141,6 +146,17 @@ def _texts(node: Compare) -> list[Scalar | bytes]:
     texts = [bindable(value) for value in values if isinstance(value, str)]
     plain = node.operator in ("eq", "in") and len(texts) == len(values) <= _TEXTS_AT_ONCE
     return texts if plain else []
+
+
+def _rows_with(connection: sqlite3.Connection, field: str, texts: Sequence[Scalar | bytes]) -> Rows:
+    """The rows whose field is one of the texts, or has one in its list."""
+    known = f"'{field}'" if field in INDEXED else "?"  # SQLite chooses an index by its constant
+    marks = ",".join("?" * len(texts))
+    query = f"SELECT group_concat(row) FROM fields WHERE field = {known} AND value IN ({marks})"
+    bound = texts if field in INDEXED else [bindable(field), *texts]
+    (rows,) = connection.execute(query, bound).fetchone()
+    found: Rows = np.fromstring(rows or "", np.int64, sep=",")
+    return found
 
 
 def _load(
@@ -179,9 +195,16 @@ _FIRST_TEXT = 2
 _NUMBER = np.dtype([("row", np.int64), ("value", np.float64)])
 _ROWS_AT_ONCE = 1 << 17
 _TEXTS_AT_ONCE = 500
-WORDS_INDEX = "CREATE INDEX IF NOT EXISTS fields_words ON fields (value, row) WHERE field = 'words'"
-"""Finds the pictures with a word without a look at all words. Older libraries get it when they are
-next written to; until then the same questions take longer."""
+_SELDOM = 4
+_MASKS, _MASK_BYTES = 16, 1 << 26
+INDEXED = ("words", "folder")
+"""Fields by whose texts rows are found without a look at all texts of the field."""
+INDEXES = tuple(
+    f"CREATE INDEX IF NOT EXISTS fields_{one} ON fields (value, row) WHERE field = '{one}'"
+    for one in INDEXED
+)
+"""Older libraries get them when they are next written to; until then the same questions take
+longer."""
 
 
 def _holds(condition: Compare, column: _Column) -> Mask:

@@ -26,7 +26,7 @@ from pixseek.database import Database
 from pixseek.errors import LibraryNotFound
 from pixseek.records import Hit, Item, Metadata, Space, Vector
 from pixseek.stores import check_items, check_metadata, check_query, check_space, score
-from pixseek.stores.columns import WORDS_INDEX, Columns, bindable, store_fields, text_of
+from pixseek.stores.columns import INDEXES, Columns, bindable, store_fields, text_of
 from pixseek.stores.filters import Filter
 from pixseek.stores.tables import Table
 
@@ -89,14 +89,14 @@ class LocalStore:
             return
         codes, bounds = quantize(np.stack([item.vector for item in latest.values()]))
         with self.database.writing() as connection:
-            connection.execute(WORDS_INDEX)
+            _index(connection)
             rows = [_put(connection, item) for item in latest.values()]
             write_codes(connection, np.array(rows), codes, bounds)
 
     def update_metadata(self, changes: Mapping[str, Metadata]) -> None:
         check_metadata(changes)
         with self.database.writing() as connection:
-            connection.execute(WORDS_INDEX)
+            _index(connection)
             rows = _rows_of(connection, changes)
             for id, row in rows.items():
                 _put_metadata(connection, row, changes[id])
@@ -136,9 +136,11 @@ class LocalStore:
 
     def count(self, where: Filter | None = None) -> int:
         with self._lock, self.database.reading() as connection:
-            if where is None:
+            if where is None and self._generation != _latest(connection):
                 return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
             self._refresh(connection)
+            if where is None:
+                return int(np.count_nonzero(self._alive()))
             return int(np.count_nonzero(self._columns.mask(connection, where) & self._alive()))
 
     def search(
@@ -181,7 +183,7 @@ class LocalStore:
     def version(self) -> int:
         """See stores.tables: rises with each change."""
         with self.database.reading() as connection:
-            return int(connection.execute("SELECT latest FROM generation").fetchone()[0])
+            return _latest(connection)
 
     def _ids_at(self, rows: list[int]) -> list[str | None]:
         with self.database.reading() as connection:
@@ -211,7 +213,7 @@ class LocalStore:
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
         """Bring the codes in memory up to this transaction's view, reading only changed blocks."""
-        (latest,) = connection.execute("SELECT latest FROM generation").fetchone()
+        latest = _latest(connection)
         if latest == self._generation:
             return
         (last,) = connection.execute("SELECT coalesce(max(block), -1) FROM blocks").fetchone()
@@ -329,6 +331,15 @@ def _stored_space(connection: sqlite3.Connection) -> Space | None:
         return None
     found = connection.execute("SELECT model, fingerprint, dimensions FROM space").fetchone()
     return None if found is None else Space(*found)
+
+
+def _latest(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT latest FROM generation").fetchone()[0])
+
+
+def _index(connection: sqlite3.Connection) -> None:
+    for statement in INDEXES:
+        connection.execute(statement)
 
 
 def _put(connection: sqlite3.Connection, item: Item) -> int:
