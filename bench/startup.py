@@ -33,7 +33,6 @@ from pixseek.records import Vectors
 QUERY = "sunset over water"
 SEED = 11
 BOUND_S, AIM_S = 0.6, 0.35
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 IMPORTS = ("torch", "transformers", "open_clip", "langchain_chroma", "chromadb")
 
@@ -101,7 +100,7 @@ def processes(
     wall, cpu = [], []
     for _ in range(warm_up + runs):
         before, started = used(), time.perf_counter()
-        subprocess.run(arguments, stdout=subprocess.DEVNULL, env=ENVIRONMENT, check=True)
+        subprocess.run(arguments, stdout=subprocess.DEVNULL, check=True)
         wall.append(time.perf_counter() - started)
         cpu.append(used() - before)
     return report.Spread(tuple(wall[warm_up:])), report.Spread(tuple(cpu[warm_up:]))
@@ -117,9 +116,7 @@ def _parts(folder: Path, runs: int) -> report.Figures:
     arguments = [sys.executable, "-m", "bench.startup_parts", str(folder), QUERY]
     found: list[dict[str, float]] = []
     for _ in range(runs + 1):
-        done = subprocess.run(
-            arguments, capture_output=True, text=True, env=ENVIRONMENT, check=True
-        )
+        done = subprocess.run(arguments, capture_output=True, text=True, check=True)
         found.append(_disjoint(json.loads(done.stderr.splitlines()[-1])))
     print("  parts, one after the other:")
     figures: report.Figures = {}
