@@ -105,6 +105,7 @@ def test_scores_are_cosines_whatever_the_engine_measures(
     url: str, monkeypatch: pytest.MonkeyPatch, metric: Metric, indexed: bool
 ) -> None:
     monkeypatch.setattr(postgresql, "EXACT_BELOW", 50 if indexed else 5000)
+    monkeypatch.setattr(postgresql, "INDEXED_FROM", 50)
     store = PostgresStore.open(f"{url}&metric={metric}", SPACE)
     _, oracle = filled(store, 300)
     for query in units(8, 4, SPACE.dimensions):
@@ -120,16 +121,23 @@ def test_scores_are_cosines_whatever_the_engine_measures(
         PostgresStore.open(f"{url}&metric={'l2' if metric == 'ip' else 'ip'}", None)
 
 
-def test_the_index_is_used_once_there_is_one(
-    url: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("closed", [False, True])
+def test_the_index_is_made_of_many_rows_or_at_the_end_and_used(
+    url: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch, closed: bool
 ) -> None:
     monkeypatch.setattr(postgresql, "EXACT_BELOW", 50)
+    monkeypatch.setattr(postgresql, "INDEXED_FROM", 1000 if closed else 400)
     store = PostgresStore.open(url, SPACE)
     table = Address.parse(url).collection
     scans = f"SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = '{table}_near'"
     filled(store, 40)
     assert postgres.execute(scans) == []
     filled(store, 400)
+    assert postgres.execute(scans) == ([] if closed else [(0,)])
+    if closed:
+        store.close()
+        assert postgres.execute(scans) == [(0,)]
+        store = PostgresStore.open(url, None)
     store.search(axis(0), 5)
     store.search(axis(0), 5, where=where({"odd": True}))
     store.search(axis(0), 5, where=where({"n": {"$lt": 20}}))  # few: one by one

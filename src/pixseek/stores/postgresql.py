@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
@@ -18,7 +19,7 @@ from pgvector import Vector as PgVector
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 from psycopg.types.json import Jsonb
 
-from pixseek.errors import LibraryNotFound
+from pixseek.errors import LibraryNotFound, StoreError
 from pixseek.records import Hit, Item, Metadata, Space, Value, Vector
 from pixseek.stores import check_items, check_metadata, check_query, check_stamp
 from pixseek.stores.address import Address, Metric
@@ -31,6 +32,9 @@ BATCH = 500
 """Rows in one message to the server."""
 EXACT_BELOW = 20_000
 """Rows that are scored one by one."""
+INDEXED_FROM = 100_000
+"""Rows that are added by one process before there is an index: made of many rows at once it costs
+a millisecond or two a row, kept up to date ten. With fewer it is made when the store is closed."""
 LINKS, CANDIDATES_BUILDING, CANDIDATES = 24, 200, 800
 """HNSW's m, ef_construction and ef_search. Recall@10 of 100,000 vectors of 512 dimensions, by
 queries like their own and like texts, which lie apart: 1.00 and 0.99, with a filter that a quarter
@@ -75,6 +79,7 @@ class PostgresStore:
         self._score = SQL(f"({score.format(f'(embedding {distance} {{}})')})")
         self._indexed = space.dimensions > WIDEST
         """Whether the table is known to have its index, or can have none."""
+        self._added = 0
 
     @classmethod
     def open(cls, location: str, space: Space | None) -> PostgresStore:
@@ -119,9 +124,11 @@ class PostgresStore:
             f" ON CONFLICT (key) DO UPDATE SET (embedding, {_COLUMNS}) = (excluded.embedding,"
             " excluded.content, excluded.metadata, excluded.exact, excluded.tokens)"
         ).format(self._table)
+        added, self._added = self._added, 0  # where it fails, `close` need not try, too
         self._write(insert, rows)
-        if not self._indexed and items:
-            self._indexed = self._server.run(self._index_if_large, patient=True)
+        self._added = added + len(rows)
+        if not self._indexed and self._added >= INDEXED_FROM:
+            self._index()
 
     def update_metadata(self, changes: Mapping[str, Metadata]) -> None:
         check_metadata(changes)
@@ -150,6 +157,9 @@ class PostgresStore:
 
         if rows:
             self._server.run(work)
+
+    def _index(self) -> None:
+        self._indexed = self._server.run(self._index_if_large, patient=True)
 
     def _index_if_large(self, connection: Connection) -> bool:
         """Make the index once it pays; from then on the engine keeps it. Readers go on."""
@@ -223,7 +233,13 @@ class PostgresStore:
         """The server has its own memory."""
 
     def close(self) -> None:
-        self._server.close()
+        """Makes the index first, if there is enough now that was added here."""
+        try:
+            if self._added and not self._indexed:
+                with suppress(StoreError):  # all is stored; who adds next tries again
+                    self._index()
+        finally:
+            self._server.close()
 
     def _rows(self, query: Composed, *values: object) -> Rows:
         nothing: Rows = []
