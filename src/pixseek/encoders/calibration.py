@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from pixseek.encoders.catalog import MODELS, Family
 
@@ -71,6 +72,7 @@ def measured(pairs: Mapping[str, float], strangers: Mapping[str, float]) -> Cali
     return Calibration(middle, apart / (sum(width**2 for width in widths) / 2))
 
 
+@cache
 def _of_pocket() -> Calibration:
     from pixseek.encoders.pocket import scores
 

@@ -63,7 +63,7 @@ def answer(
         found = ranking.first(depth)
         shown = found if plain else ranking.chosen(found)
         if len(shown) >= end or len(found) < depth:
-            return [ranking.finished(one) for one in shown[wanted.offset : end]]
+            return ranking.finished(shown[wanted.offset : end])
         depth *= 2
 
 
@@ -125,14 +125,18 @@ class _Ranking:
             found = [*(pool[row] for row in order), *rest]
         return found
 
-    def finished(self, one: _Found) -> Hit:
-        """The hit, with its match, and why it is one where that is wanted."""
-        (match,) = self._matches([one])
-        explained = None
-        if self._wanted.explain:
-            (vector,) = self._of([one])
-            explained = why(one.hit, vector, one.way.parts, one.way.where, one.words)
-        return replace(one.hit, match=match, worth=one.worth, why=explained)
+    def finished(self, shown: Sequence[_Found]) -> list[Hit]:
+        """The hits, with their matches, and why each is one where that is wanted."""
+        hits = [
+            replace(one.hit, match=match, worth=one.worth)
+            for one, match in zip(shown, self._matches(shown), strict=True)
+        ]
+        if not self._wanted.explain:
+            return hits
+        return [
+            replace(hit, why=why(hit, vector, one.way.parts, one.way.where, one.words))
+            for hit, one, vector in zip(hits, shown, self._of(shown), strict=True)
+        ]
 
     def _words(self, way: Way) -> dict[str, Worded]:
         """Of pictures that have words of the query; with an example picture, words say only a part
@@ -155,15 +159,18 @@ class _Ranking:
 
     def _matches(self, found: Sequence[_Found]) -> list[float | None]:
         """By what a picture shows, or by the words that it has: either is enough."""
-        vectors = self._of(found)
-        all_matches: list[float | None] = []
-        for one, vector in zip(found, vectors, strict=True):
-            if not one.way.parts:
-                all_matches.append(None)
+        all_matches: list[float | None] = [None] * len(found)
+        for way, _ in self._ways:
+            places = [at for at, one in enumerate(found) if one.way is way and way.parts]
+            if not places:
                 continue
-            (shown,) = matches(one.way.parts, vector[np.newaxis], self._usual, self._model)
-            share = 0.0 if one.words is None else one.words.share
-            all_matches.append(float(1 - (1 - shown) * (1 - share**2)))
+            vectors = self._of([found[at] for at in places])
+            for at, shown in zip(
+                places, matches(way.parts, vectors, self._usual, self._model), strict=True
+            ):
+                words = found[at].words
+                share = 0.0 if words is None else words.share
+                all_matches[at] = float(1 - (1 - shown) * (1 - share**2))
         return all_matches
 
     def _of(self, found: Sequence[_Found]) -> Vectors:

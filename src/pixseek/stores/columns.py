@@ -199,12 +199,14 @@ _SELDOM = 4
 _MASKS, _MASK_BYTES = 16, 1 << 26
 INDEXED = ("words", "folder")
 """Fields by whose texts rows are found without a look at all texts of the field."""
-INDEXES = tuple(
-    f"CREATE INDEX IF NOT EXISTS fields_{one} ON fields (value, row) WHERE field = '{one}'"
-    for one in INDEXED
-)
-"""Older libraries get them when they are next written to; until then the same questions take
-longer."""
+
+
+def make_indexes(connection: sqlite3.Connection) -> None:
+    """Those that are not there: older libraries get them when they are next written to, and until
+    then the same questions take longer."""
+    for one in INDEXED:
+        index = f"CREATE INDEX IF NOT EXISTS fields_{one} ON fields (value, row)"
+        connection.execute(f"{index} WHERE field = '{one}'")
 
 
 def _holds(condition: Compare, column: _Column) -> Mask:

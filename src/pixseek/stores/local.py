@@ -26,7 +26,7 @@ from pixseek.database import Database
 from pixseek.errors import LibraryNotFound
 from pixseek.records import Hit, Item, Metadata, Space, Vector
 from pixseek.stores import check_items, check_metadata, check_query, check_space, score
-from pixseek.stores.columns import INDEXES, Columns, bindable, store_fields, text_of
+from pixseek.stores.columns import Columns, bindable, make_indexes, store_fields, text_of
 from pixseek.stores.filters import Filter
 from pixseek.stores.tables import Table
 
@@ -89,14 +89,14 @@ class LocalStore:
             return
         codes, bounds = quantize(np.stack([item.vector for item in latest.values()]))
         with self.database.writing() as connection:
-            _index(connection)
+            make_indexes(connection)
             rows = [_put(connection, item) for item in latest.values()]
             write_codes(connection, np.array(rows), codes, bounds)
 
     def update_metadata(self, changes: Mapping[str, Metadata]) -> None:
         check_metadata(changes)
         with self.database.writing() as connection:
-            _index(connection)
+            make_indexes(connection)
             rows = _rows_of(connection, changes)
             for id, row in rows.items():
                 _put_metadata(connection, row, changes[id])
@@ -117,10 +117,13 @@ class LocalStore:
         wanted = list(ids)
         with self.database.reading() as connection:
             rows = _rows_of(connection, wanted)
+            there = [id for id in wanted if id in rows]
+            if not there:
+                return []
+            vectors = _vectors(connection, [rows[id] for id in there])
+            said = _metadata(connection, rows.values())
             return [
-                Item(id, _vectors(connection, [rows[id]])[0], metadata_at(connection, rows[id]))
-                for id in wanted
-                if id in rows
+                Item(id, vector, said[rows[id]]) for id, vector in zip(there, vectors, strict=True)
             ]
 
     def check_filter(self, where: Filter) -> None:
@@ -163,9 +166,8 @@ class LocalStore:
                 keep = upper >= min_score
                 rows, upper = rows[keep], upper[keep]
             best = self._rescore(connection, vector, rows, upper, k + offset, min_score)
-            return [
-                Hit(id, -score, metadata_at(connection, row)) for score, id, row in best[offset:]
-            ]
+            said = _metadata(connection, [row for _, _, row in best[offset:]])
+            return [Hit(id, -score, said[row]) for score, id, row in best[offset:]]
 
     def table(self, fields: Iterable[str], where: Filter | None = None) -> Table:
         """See stores.tables: these fields of every item that passes, at one moment."""
@@ -337,11 +339,6 @@ def _latest(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT latest FROM generation").fetchone()[0])
 
 
-def _index(connection: sqlite3.Connection) -> None:
-    for statement in INDEXES:
-        connection.execute(statement)
-
-
 def _put(connection: sqlite3.Connection, item: Item) -> int:
     """Write one item's row, metadata and float32 vector; returns the row."""
     id = bindable(item.id)
@@ -398,9 +395,17 @@ def _touch(connection: sqlite3.Connection, blocks: set[int]) -> None:
 
 def metadata_at(connection: sqlite3.Connection, row: int) -> Metadata:
     """The metadata of the item in a row."""
-    (text,) = connection.execute("SELECT metadata FROM items WHERE row = ?", (row,)).fetchone()
-    metadata: Metadata = json.loads(text)
-    return metadata
+    return _metadata(connection, [row])[row]
+
+
+def _metadata(connection: sqlite3.Connection, rows: Iterable[int]) -> dict[int, Metadata]:
+    """row → the metadata of its item."""
+    said: dict[int, Metadata] = {}
+    for batch in _batched(rows, 500):
+        marks = ",".join("?" * len(batch))
+        query = f"SELECT row, metadata FROM items WHERE row IN ({marks})"
+        said.update((row, json.loads(text)) for row, text in connection.execute(query, batch))
+    return said
 
 
 def _rows_of(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, int]:
