@@ -44,7 +44,7 @@ ENGINES = (
 SIZES = {
     10_000: (ENGINES, 100),
     100_000: (ENGINES, 100),
-    1_000_000: (("local", "qdrant folder, hnsw", "postgresql", "lancedb"), 20),
+    1_000_000: (("local", "lancedb"), 20),
 }
 """Items → engines, and queries of each kind."""
 FILTERS: dict[str, tuple[Where, Callable[[int], bool]]] = {
