@@ -63,7 +63,7 @@ check: setup $(PAGE)
 	$(BIN)/cog --check -I . $(GENERATED)
 
 test: check chromium
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered
 

@@ -8,7 +8,9 @@ from queries absent, by their best hit of ten: area under the ROC curve, and the
 queries that pass where 95 % of those present do (present: 2 pictures at least). Likewise for
 pictures as queries: another shows the same when two labels are each mentioned by 2 of 5 captions of
 both.
-With --quick nothing is fitted. The fit prints what stands in ranking/matching.py.
+With --quick nothing is fitted. The fit prints what stands in FITTED of ranking/matching.py.
+With --model another model is measured, with the fit that it has there, or else that of `pocket`;
+and what sentences around short queries do for it, as bench/ranking.py does for `pocket`.
 """
 
 from __future__ import annotations
@@ -21,13 +23,14 @@ from numpy.typing import NDArray
 
 from bench import captioned, report
 from bench.captioned import Captioned
+from bench.ranking import with_sentences
 from pixseek.encoders import Options, load_encoder
 from pixseek.encoders.calibration import calibration
 from pixseek.ranking import Kind, Part, matching
+from pixseek.ranking.sentences import text_vector
 from pixseek.ranking.statistics import PICTURES, Statistics, neutral_vectors
 from pixseek.records import Vectors
 
-MODEL = "pocket"
 SEED = 11
 SIZES = (300, 1000, 3000)
 HITS = 10
@@ -52,6 +55,7 @@ class Case:
     right: NDArray[np.float64]
     """(k,) 1 right, 0 wrong, NaN neither."""
     usual: Statistics
+    model: str
 
     @property
     def scores(self) -> Floats:
@@ -60,11 +64,12 @@ class Case:
 
 def main() -> None:
     options = report.options("matching", __doc__ or "")
-    encoder = load_encoder(MODEL, Options())
+    encoder = load_encoder(options.model, Options())
+    model = encoder.space.model
     neutral, names = neutral_vectors(encoder), captioned.labels()
-    vectors = np.concatenate([encoder.encode_texts([name]) for name in names])
+    vectors = np.stack([text_vector(encoder, name) for name in names])
     dev = captioned.read(options.data, "dev", 1000, encoder)
-    figures: report.Figures = {"machine": report.machine(), "model": MODEL, "seed": SEED}
+    figures: report.Figures = {"machine": report.machine(), "model": model, "seed": SEED}
     kinds: tuple[Kind, ...] = ("text", "image")
     for kind in kinds:
         if not options.quick:
@@ -72,14 +77,16 @@ def main() -> None:
             cases = [
                 case
                 for size in SIZES
-                for case in _cases(train, kind, size, names, vectors, neutral)
+                for case in _cases(train, kind, size, names, vectors, neutral, model)
             ]
             weights = _fitted(cases, USED[kind])
             print(f"fitted {kind}: {tuple(weights.round(3).tolist())}")
-        cases = list(_cases(dev, kind, 1000, names, vectors, neutral))
+        cases = list(_cases(dev, kind, 1000, names, vectors, neutral, model))
         figures[kind] = _figures(cases)
         for name, values in figures[kind].items():
             report.line(f"{kind}: {name}", values)
+    if options.model != report.BUILT_IN:
+        figures["sentences"] = with_sentences(dev, encoder)
     report.write(options, __doc__ or "", figures)
 
 
@@ -87,7 +94,13 @@ def main() -> None:
 
 
 def _cases(
-    data: Captioned, kind: Kind, size: int, names: list[str], vectors: Vectors, neutral: Vectors
+    data: Captioned,
+    kind: Kind,
+    size: int,
+    names: list[str],
+    vectors: Vectors,
+    neutral: Vectors,
+    model: str,
 ) -> Iterator[Case]:
     random = np.random.default_rng((SEED, size))
     rows = np.sort(random.permutation(len(data.files))[:size])
@@ -106,11 +119,11 @@ def _cases(
     for query, hits, near in zip(queries, right, touched, strict=True):
         part = Part(kind, query)
         if not near.any() and kind == "text":
-            yield _case("never", part, images, hits, near, whole)
+            yield _case("never", part, images, hits, near, whole, model)
         if hits.sum() >= 2:
-            yield _case("present", part, images, hits, near, whole)
+            yield _case("present", part, images, hits, near, whole, model)
             rest = _statistics(images[~near], neutral, random)
-            yield _case("removed", part, images[~near], hits[~near], near[~near], rest)
+            yield _case("removed", part, images[~near], hits[~near], near[~near], rest, model)
 
 
 def _statistics(images: Vectors, neutral: Vectors, random: np.random.Generator) -> Statistics:
@@ -125,11 +138,12 @@ def _case(
     right: NDArray[np.bool_],
     near: NDArray[np.bool_],
     usual: Statistics,
+    model: str,
 ) -> Case:
     best = np.argsort(-(images @ part.vector), kind="stable")[:HITS]
     known = np.where(right[best], 1.0, np.where(near[best], np.nan, 0.0))
     known[images[best] @ part.vector > ITSELF] = 1
-    return Case(kind, part, images[best], known, usual)
+    return Case(kind, part, images[best], known, usual, model)
 
 
 # fitting
@@ -170,7 +184,7 @@ def _figures(cases: list[Case]) -> report.Figures:
     best = {
         "score": [_of_others(case, case.scores) for case in cases],
         "family's relevance": [
-            calibration(MODEL).relevance(_of_others(case, case.scores)) for case in cases
+            calibration(case.model).relevance(_of_others(case, case.scores)) for case in cases
         ],
         "score in deviations of the query's": [
             _of_others(case, _deviations(case)) for case in cases
@@ -215,7 +229,7 @@ def _deviations(case: Case) -> Floats:
 
 
 def _matches(case: Case) -> Floats:
-    return matching.match(case.part, case.vectors, case.usual, MODEL)
+    return matching.match(case.part, case.vectors, case.usual, case.model)
 
 
 def _reliability(cases: list[Case]) -> report.Figures:

@@ -52,7 +52,7 @@ def main() -> None:
         "machine": report.machine(),
         "seed": SEED,
         "words": _words(data),
-        "sentences": _sentences(data, encoder),
+        "sentences": with_sentences(data, encoder),
         "alike": _alike(data, encoder, 20 if options.quick else COPIES),
     }
     report.write(options, __doc__ or "", figures)
@@ -124,7 +124,8 @@ def _ranks(values: Floats) -> NDArray[np.int64]:
 # sentences
 
 
-def _sentences(data: Captioned, encoder: Encoder) -> report.Figures:
+def with_sentences(data: Captioned, encoder: Encoder) -> report.Figures:
+    """What several sets of sentences around short queries find."""
     names = captioned.labels()
     right = data.said(names) >= 2
     enough = right.sum(axis=1) >= 3

@@ -19,6 +19,7 @@ from statistics import median
 from typing import Any, TypeAlias
 
 RESULTS = Path(__file__).parent / "results"
+BUILT_IN = "pocket"
 PACKAGES = ("pixseek", "numpy", "simsimd", "onnxruntime", "tokenizers", "pillow", "blake3")
 
 Figures: TypeAlias = dict[str, Any]
@@ -35,6 +36,8 @@ class Options:
     """Python that has the peers installed."""
     data: Path | None = None
     """Folder of captioned pictures, which are not part of the project: see bench.captioned."""
+    model: str = BUILT_IN
+    """What benchmarks of ranking measure."""
 
 
 def options(name: str, description: str) -> Options:
@@ -43,16 +46,21 @@ def options(name: str, description: str) -> Options:
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--out", type=Path, default=RESULTS / f"{name}.json", metavar="FILE")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="default: NAME.json in bench/results"
+    )
     parser.add_argument("--quick", action="store_true", help="small data, few repeats")
     parser.add_argument(
         "--peers", default=sys.executable, metavar="PYTHON", help="interpreter with the peers"
     )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="captioned pictures")
+    parser.add_argument("--model", default=BUILT_IN, metavar="NAME", help="where it matters")
     given = parser.parse_args()
+    of_other = "" if given.model == BUILT_IN else "-" + re.sub(r"[^\w.-]+", "-", given.model)
+    out = given.out or RESULTS / f"{name}{of_other}.json"
     # Installed packages have their bytecode: the processes measured must find theirs, too.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    return Options(given.out, given.quick, given.peers, given.data)
+    return Options(out, given.quick, given.peers, given.data, given.model)
 
 
 @dataclass(frozen=True, slots=True)

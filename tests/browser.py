@@ -57,8 +57,9 @@ class Server:
         command = [sys.executable, "-m", "pixseek", *arguments, "--library", str(self.library)]
         return subprocess.Popen(command, env=self._environment, stderr=subprocess.DEVNULL)
 
-    def start(self) -> None:
-        self._process = self.pixseek("serve", "--port", str(self.port), "--allow-write")
+    def start(self, *, allow_write: bool = True) -> None:
+        more = ("--allow-write",) if allow_write else ()
+        self._process = self.pixseek("serve", "--port", str(self.port), *more)
         for _ in range(300):
             try:
                 with urllib.request.urlopen(f"{self.address}readyz", timeout=5):

@@ -13,10 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pixseek.errors import InvalidVectors, LibraryNotFound, ModelMismatch, UnsupportedFilter
+from pixseek.query.nearby import circle
+from pixseek.query.whole_words import as_answered
 from pixseek.records import Hit, Item, Metadata, Scalar, Space, Value, Vector, Vectors
 from pixseek.stores import Store
 from pixseek.stores.filters import Compare, Filter, Not, matches, parse
 from pixseek.stores.memory import MemoryStore
+from pixseek.stores.payload import UNWORDED
 
 OpenStore: TypeAlias = Callable[[Space | None], Store]
 """Opens the store of this test: the same place at each call, fresh in each test."""
@@ -70,8 +73,9 @@ def where(filter: Mapping[str, object]) -> Filter:
     return parsed
 
 
-Kind: TypeAlias = Literal["prefix", "contains", "icontains", "order"]
-"""Conditions that not every engine can express; `order` is that of texts."""
+Kind: TypeAlias = Literal["prefix", "contains", "icontains", "order", "words", "long words"]
+"""Conditions that not every engine can express; `order` is that of texts, `long words` are those of
+fields whose words are not written."""
 
 
 def kinds(node: Filter) -> set[Kind]:
@@ -80,10 +84,23 @@ def kinds(node: Filter) -> set[Kind]:
         operator = node.operator
         if operator == "prefix" or operator == "contains" or operator == "icontains":
             return {operator}
+        if operator == "word":
+            return {"long words" if node.field in UNWORDED else "words"}
         ordered = node.operator in ("gt", "gte", "lt", "lte") and isinstance(node.value, str)
         return {"order"} if ordered else set()
     parts = (node.part,) if isinstance(node, Not) else node.parts
     return {kind for part in parts for kind in kinds(part)}
+
+
+def assert_too_old(store: Store) -> None:
+    """A collection that was made before words were written is asked for none, and says why."""
+    store.add([Item("a", axis(0), {"camera_model": "Apple iPhone 14", "n": 1})])
+    store.update_metadata({"a": {"camera_model": "Apple iPhone 14", "n": 2}})
+    with pytest.raises(UnsupportedFilter, match=r"made before .* `pixseek move --to`"):
+        store.check_filter(where({"camera_model": {"$words": "iphone"}}))
+    with pytest.raises(UnsupportedFilter, match=r"made before .* `pixseek move --to`"):
+        as_answered(where({"camera_model": {"$icontains": "iphone"}}), store)
+    assert list(store.ids(where({"camera_model": "Apple iPhone 14", "n": 2}))) == ["a"]
 
 
 def hit_ids(hits: Sequence[Hit]) -> list[str]:
@@ -126,6 +143,7 @@ _scalars: st.SearchStrategy[Scalar] = st.one_of(
     st.booleans(),
     st.sampled_from(["", "a", "ab", "b", "1", "true", "É", "\U0001f600", "\uffff"]),
     st.sampled_from(["a\x00", "a\x00b", "%", "'", "\\", "\\udcff", "\udcff", "u"]),
+    st.sampled_from(["EF50mm f/1.8", "ef 50 MM", "A_b\n", "東京都", "aÉ1\u2013b", "\x01\x01a"]),
 )
 _values: st.SearchStrategy[Value] = st.one_of(
     _scalars, st.lists(st.sampled_from(["a", "ab", "b", "", "\U0001f600", "\udcff"]), max_size=3)
@@ -148,6 +166,10 @@ _operators: st.SearchStrategy[dict[str, object]] = st.one_of(
         lambda name, value: {name: value},
         st.sampled_from(["$prefix", "$contains", "$icontains"]),
         st.sampled_from(["a", "B", "b", "u", "\\", "\udcff", "\U0001f600", "\x00", "É", "İ"]),
+    ),
+    st.builds(
+        lambda value: {"$words": value},
+        st.sampled_from(["A", "b", "50mm", "EF 50", "1.8", "東京", "aÉ", "1", "a\x00b", "\udcff"]),
     ),
 )
 wheres: st.SearchStrategy[dict[str, object]] = st.recursive(
@@ -304,6 +326,14 @@ class StoreContract:
             for other in (0, 1, True, False, "1", "2", "true"):
                 filter = where({"f": other})
                 assert store.count(filter) == matches(filter, {"f": value}), (value, other)
+
+    def test_a_number_that_is_taken_out_is_not_found_by_it(self, store: Store) -> None:
+        store.add([Item("a", axis(0), {"n": 5, "m": 1}), Item("b", axis(1), {"n": 5, "m": 1})])
+        store.add([Item("a", axis(0), {"m": 1})])
+        store.update_metadata({"b": {"n": 5}})
+        assert list(store.ids(where({"n": {"$gte": 1}}))) == ["b"]
+        assert list(store.ids(where({"m": {"$gte": 1}}))) == ["a"]
+        assert list(store.ids(where({"m": {"$exists": False}}))) == ["b"]
 
     def test_deleted_items_are_gone_and_counted(self, store: Store) -> None:
         store.add([Item(id, axis(i), {"n": i}) for i, id in enumerate("abcd")])
@@ -573,6 +603,38 @@ class StoreContract:
             "one",
         ]
 
+    def test_words_are_found_as_people_write_them(self, store: Store) -> None:
+        texts = {
+            "joined": "EF50mm f/1.8", "apart": "Zuiko 50 mm F1.8", "more": "EF150mm", "none": "50",
+            "phone": "iPhone 14 Pro", "phones": "iPhones", "island": "東京都 (Tōkyō)", "empty": "",
+        }  # fmt: skip
+        store.add([Item(id, axis(0), {"lens": text}) for id, text in texts.items()])
+        store.add([Item("list", axis(0), {"lens": ["New York", "ef 50mm"]})])
+        expected = {
+            "50mm": ["apart", "joined", "list"],
+            "ef50mm": ["joined", "list"],
+            "EF 50": ["joined", "list"],
+            "IPHONE": ["phone"],
+            "iphone14": ["phone"],
+            "f/1.8": ["apart", "joined"],
+            "york, NEW": ["list"],
+            "york 50mm": ["list"],
+            "東京": ["island"],
+            "京東": [],
+            "Tōkyō": ["island"],
+        }
+        for words, found in expected.items():
+            asked, without = where({"lens": {"$words": words}}), {"lens": {"$words": words}}
+            if self.answers(store, asked):
+                assert sorted(store.ids(asked)) == found, words
+                assert store.count(where({"$not": without})) == len(texts) + 1 - len(found)
+
+    def test_words_of_files_and_long_texts_are_found_or_refused(self, store: Store) -> None:
+        store.add([Item(field, axis(0), {field: "IMG_2 of a cat"}) for field in sorted(UNWORDED)])
+        for field in UNWORDED:
+            if self.answers(store, where({field: {"$words": "cat IMG"}})):
+                assert list(store.ids(where({field: {"$words": "cat IMG"}}))) == [field]
+
     def test_a_field_that_no_item_has_passes_negations_only(self, store: Store) -> None:
         store.add([Item("a", axis(0), {"n": 1})])
         assert store.count(where({"unknown": 1})) == 0
@@ -599,6 +661,30 @@ class StoreContract:
                 filter = where({"n": {operator: wanted}})
                 passing = {f"{size}" for size in sizes if matches(filter, {"n": size})}
                 assert set(store.ids(filter)) == passing, (operator, wanted)
+
+    @pytest.mark.parametrize("place", [(48.85, 2.35, 5), (-17.5, 179.99, 30), (89.9, 0, 60)])
+    def test_a_circle_on_the_globe_holds_the_same_pictures_everywhere(
+        self, store: Store, place: tuple[float, float, float]
+    ) -> None:
+        """A hundred conditions and more, as the query line's near: has them."""
+        latitude, longitude, km = place
+        near = circle(("latitude", "longitude"), latitude, longitude, km)
+        random = np.random.default_rng(1)
+        items = []
+        for i in range(120):
+            north, east = random.uniform(-1.5, 1.5, 2) * km / 111
+            east = longitude + east / max(np.cos(np.radians(latitude)), 0.05)
+            said: Metadata = {"latitude": min(90.0, latitude + float(north))}
+            said["longitude"] = float((east + 540) % 360 - 180)
+            items.append(Item(f"{i}", axis(i % 8), said if i % 10 else {"latitude": latitude}))
+        store.add(items)
+        passing = {item.id for item in items if matches(near, item.metadata)}
+        assert 20 < len(passing) < 108
+        assert set(store.ids(near)) == passing
+        assert store.count(Not(near)) == len(items) - len(passing)
+        store.add([Item("3", axis(3), {"latitude": latitude, "longitude": longitude})])
+        store.add([Item("5", axis(5), {})])
+        assert set(store.ids(near)) == (passing | {"3"}) - {"5"}
 
     def test_any_filter_means_what_matches_says(self, store: Store) -> None:
         @often

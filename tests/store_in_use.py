@@ -12,11 +12,15 @@ import pytest
 from PIL import Image
 from tests.conftest import Paint
 
-from pixseek import ImageSearchEngine
+from pixseek import ImageSearchEngine, Query
 from pixseek.encoders import RUNTIMES, Runtime
 from pixseek.encoders.catalog import MODELS, Model
 from pixseek.encoders.palette import PaletteEncoder
+from pixseek.errors import UnsupportedFilter
 from pixseek.records import Hit, Space, Vectors
+
+MAKE, MODEL = 0x10F, 0x110
+"""Tags of EXIF."""
 
 
 class WideEncoder(PaletteEncoder):
@@ -51,6 +55,9 @@ def assert_a_library_works(url: str, library: Path, photos: Path, paint: Paint) 
     Leaves photos/new.png (red) and photos/sub/blue.png indexed, by the model palette.
     """
     red = paint("red.png", "red")
+    exif = Image.Exif()
+    exif[MAKE], exif[MODEL] = "Apple", "iPhone 14"
+    Image.open(red).save(red, exif=exif)
     blue = paint("sub/blue.png", "blue", size=(64, 32))
     green = paint("green.png", "green", "white")
     with ImageSearchEngine(library, model="palette", store=url) as engine:
@@ -65,6 +72,13 @@ def assert_a_library_works(url: str, library: Path, photos: Path, paint: Paint) 
             "green.png",
             "blue.png",
         }
+        for line, found in (
+            ("camera:iphone", ["red.png"]),
+            ("-camera:APPLE", ["blue.png", "green.png"]),
+            ("red camera:canon", []),
+        ):
+            assert sorted(names(engine.search(Query.parse(line)))) == found, line
+        _assert_parts_of_names_are_found_or_refused(engine)
         red.rename(photos / "new.png")
         green.unlink()
         report = engine.index_images(photos)
@@ -74,6 +88,17 @@ def assert_a_library_works(url: str, library: Path, photos: Path, paint: Paint) 
     with ImageSearchEngine(library) as engine:
         assert names(engine.search_by_text("red", where={"name": "new.png"})) == ["new.png"]
         assert engine.status().items == 2
+
+
+def _assert_parts_of_names_are_found_or_refused(engine: ImageSearchEngine) -> None:
+    for line, instead in (("name:LU", "name:= with the whole name"), ("path:SUB", "in:FOLDER")):
+        try:
+            found = names(engine.search(Query.parse(line)))
+        except UnsupportedFilter:
+            with pytest.raises(UnsupportedFilter, match=f"Ask {instead}"):
+                engine.search(Query.parse(line))
+        else:
+            assert found == ["blue.png"]
 
 
 def assert_a_switch_works(library: Path) -> None:

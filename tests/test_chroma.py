@@ -31,6 +31,7 @@ from tests.store_contract import (  # noqa: E402
     Kind,
     OpenStore,
     StoreContract,
+    assert_too_old,
     axis,
     hit_ids,
     units,
@@ -542,3 +543,15 @@ def test_a_filter_is_refused_where_chroma_would_fail(folder: Path) -> None:
             assert store.count(wide) == count
         with pytest.raises(UnsupportedFilter, match="more than 1000 values at once"):
             store.check_filter(where({"t": {"$in": [f"{i}" for i in range(chroma.WIDEST + 1)]}}))
+
+
+def test_a_collection_made_before_words_were_written_says_so(
+    folder: Path, server: ChromaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for url in (f"chroma:{folder}", url_of(server)):
+        with monkeypatch.context() as before:
+            before.setattr(chroma_collection, "LAYOUT", 1)
+            ChromaStore.open(url, SPACE).close()
+        store = ChromaStore.open(url, SPACE)
+        assert_too_old(store)
+        store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -28,6 +29,8 @@ from pixseek.stores.filters import (
     same,
     to_number,
 )
+from pixseek.stores.texts import SEPARATOR, written
+from pixseek.stores.textwords import folded, pattern, words_asked, words_of
 
 A = Compare("a", "eq", 1)
 B = Compare("b", "eq", "x")
@@ -60,6 +63,8 @@ B = Compare("b", "eq", "x")
         ({"a": {"$prefix": "x"}}, Compare("a", "prefix", "x")),
         ({"a": {"$contains": "x"}}, Compare("a", "contains", "x")),
         ({"a": {"$icontains": "X"}}, Compare("a", "icontains", "X")),
+        ({"a": {"$words": "X"}}, Compare("a", "word", "x")),
+        ({"a": {"$words": "x, Y"}}, And((Compare("a", "word", "x"), Compare("a", "word", "y")))),
         ({"a": {"$not": {"$eq": 1}}}, Not(A)),
         ({"a": {"$not": {"$not": {"$eq": 1}}}}, Not(Not(A))),
         ({"a": {"$gte": 1, "$lt": 5}}, And((Compare("a", "gte", 1), Compare("a", "lt", 5)))),
@@ -120,7 +125,7 @@ def test_every_operator_that_is_documented_is_taken() -> None:
         ({"a": {"$not": 1}}, r"at \{'a': \{'\$not': 1\}\}: expected operators"),
         (
             {"a": {"$regex": "x"}},
-            r"'\$regex'.*: expected one of \$eq, \$ne, .*\$contains, \$icontains, \$not",
+            r"'\$regex'.*: expected one of \$eq, \$ne, .*\$icontains, \$words, \$not",
         ),
         ({"a": {"gte": 1}}, r"at \{'a': \{'gte': 1\}\}: expected one of \$eq"),
         ({"a": {5: 1}}, r"at \{'a': \{'5': 1\}\}: expected one of \$eq"),
@@ -376,6 +381,10 @@ PHOTO: Metadata = {
         ({"name": {"$icontains": "ACH."}}, True),
         ({"name": {"$icontains": "x"}}, False),
         ({"year": {"$icontains": "2"}}, False),
+        ({"name": {"$words": "JPG beach"}}, True),
+        ({"name": {"$words": "each"}}, False),
+        ({"year": {"$words": "2019"}}, False),
+        ({"tags": {"$words": "sea"}}, True),
         ({"flash": {"$contains": "a"}}, False),
         ({"year": {"$exists": True}}, True),
         ({"flash": {"$exists": True}}, True),
@@ -495,3 +504,45 @@ def test_rewriting_changes_every_condition_and_nothing_else(
 def test_a_condition_may_be_rewritten_to_a_junction() -> None:
     tree = rewrite(Or((A, Not(B))), lambda condition: And((condition, B)))
     assert tree == Or((And((A, B)), Not(And((B, B)))))
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "asked"),
+    [
+        ("Apple iPhone 14", "apple iphone 14 iphone14", "apple iphone 14"),
+        ("EF50mm f/1.8", "ef 50 mm ef50 50mm f 1 8", "ef50 50mm f 1 8"),
+        ("50 mm", "50 mm 50mm", "50 mm"),
+        ("50-mm 50  mm", "50 mm mm50", "50 mm"),
+        ("IMG_2041.jpg", "img 2041 jpg", "img 2041 jpg"),
+        ("安全出口 Wien", "安 全 出 口 安全 全出 出口 wien", "安全 全出 出口 wien"),
+        ("“Café” – ÉTÉ", "café ÉtÉ", "café ÉtÉ"),
+        ("a\x00b \udce9", "a\x00b \udce9", "a\x00b \udce9"),
+        (" -! 😀", "", ""),
+    ],
+)
+def test_a_text_has_words_and_asks_for_words(text: str, words: str, asked: str) -> None:
+    assert words_of(text) == set(words.split(" ")) - {""}
+    assert words_asked(text) == [word for word in asked.split(" ") if word]
+
+
+_odd = st.text(
+    st.sampled_from("aBé1 2\n-_.京都é\x00\x01\ud7ff\udcff\U0010f002😀–$^[\\"), max_size=12
+)
+
+
+@given(text=_odd, other=_odd)
+def test_a_word_is_found_by_its_pattern_where_the_text_has_it(text: str, other: str) -> None:
+    joined = SEPARATOR.join(folded(written(one)) for one in (text, other))
+    for word in {*words_asked(text), *words_asked(other), *words_of(other)}:
+        has = re.search(pattern(word), folded(text)) is not None
+        assert has == (word in words_of(text))
+        wide = pattern(written(word), SEPARATOR)
+        either = word in words_of(text) or word in words_of(other)
+        assert (re.search(wide, joined) is not None) == either
+    assert {*words_asked(text)} <= words_of(text)
+
+
+@pytest.mark.parametrize("value", ["", " ", "-", 5, None])
+def test_words_without_letters_or_digits_are_refused(value: object) -> None:
+    with pytest.raises(InvalidFilter, match="expected a text with letters or digits"):
+        parse({"a": {"$words": value}})

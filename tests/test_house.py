@@ -29,8 +29,8 @@ ROOT = PACKAGE.parent.parent
 ROOMS = tuple(
     """
     errors records settings moments formats lock database ignoring files suspects colours reader
-    metadata stills video frames isolation encoders inventory words stores ranking given sidecars
-    manifest places library query saved overview sync workers thumbnails exporting indexing
+    urls metadata stills video frames isolation encoders inventory words stores ranking given
+    sidecars manifest places library query saved overview sync workers thumbnails exporting indexing
     describing switching moving collection care opening engine evaluating watching alike clusters
     web client mcp cli langchain
     """.split()  # noqa: SIM905  one a line would be a page
@@ -45,7 +45,10 @@ FACES = {
     },
     "mcp": {"mcp", "engine", "errors", "records"},
     "client": {"client", "errors", "records"},
-    "web": {"web", "care", "collection", "engine", "errors", "inventory", "records", "settings"},
+    "web": {
+        *("web", "care", "collection", "engine", "errors", "inventory", "records", "settings"),
+        *("alike", "clusters", "saved", "formats"),
+    },
     # Documents have ids, and no folders to keep in step: `collection` is what the engine gives out
     # for such things (`open_items`, `ImageSearchEngine.items`), and its nouns are needed to say so.
     "langchain": {"langchain", "collection", "engine", "errors", "records", "settings"},

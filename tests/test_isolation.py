@@ -166,6 +166,18 @@ def test_children_are_kept_for_the_next_picture_and_shared_by_threads(deadly: Pa
     assert len(set(asked_in(deadly))) <= 4
 
 
+def test_children_are_started_ahead_as_many_as_are_missing(
+    deadly: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolation, "KEPT", 3)
+    for wanted, there in ((2, 2), (1, 2), (1000, 3)):
+        isolation.prepare(wanted)
+        assert len(isolation._idle) == there
+    isolation.read(ppm("none"), 32, name="x")
+    assert len(isolation._idle) == there
+    assert len(set(asked_in(deadly))) == 1
+
+
 class Gauge:
     """A budget that remembers what was asked of it."""
 

@@ -35,6 +35,7 @@ from pixseek.errors import (
     MissingPath,
     ModelMismatch,
     ModelUnavailable,
+    QueryNotUnderstood,
     StoreUnavailable,
     UnreadableImage,
 )
@@ -546,6 +547,42 @@ def test_a_retriever_reads_the_query_language_only_if_asked_to(colours: ImageSea
     assert plain.invoke(Query.parse(line)) == found  # type: ignore[arg-type]  # LangChain says str
 
 
+def test_a_vector_store_takes_queries(filled: PixseekVectorStore, paths: dict[str, str]) -> None:
+    line = "(red OR blue) -rank:2"
+    for asked, options in ((Query.parse(line), {}), (line, {"syntax": True})):
+        found: list[Document] = filled.similarity_search(asked, k=1, **options)
+        assert names(found) == ["red"]
+    assert names(filled.similarity_search("red", k=1, syntax=True)) == ["red"]
+    by_picture = Query.image(paths["blue"]) + Query.condition("width:48")
+    assert names(filled.similarity_search(by_picture, k=1)) == ["blue"]
+    (best,) = filled.similarity_search_with_score(Query.text("red"), k=1, filter={"rank": 1})
+    assert names([best[0]]) == ["green"]
+    assert names(filled.similarity_search("width:>100", syntax=True)) == []
+    assert len(filled.similarity_search("width:48", k=3, syntax=True)) == 3
+    with pytest.raises(QueryNotUnderstood, match="did you mean camera"):
+        filled.similarity_search("camra:canon", syntax=True)
+    with pytest.raises(InvalidQuery, match="expected at least 1"):
+        filled.similarity_search(Query.text("red"), k=0)
+
+
+def test_a_query_has_relevance_and_diversity(filled: PixseekVectorStore) -> None:
+    query = Query.parse("red OR blue")
+    relevant = filled.similarity_search_with_relevance_scores(query, k=4)  # type: ignore[arg-type]  # LangChain says str
+    assert set(names([one for one, _ in relevant[:2]])) == {"red", "blue"}
+    assert all(0 <= share <= 1 for _, share in relevant)
+    chosen = filled.similarity_search_with_relevance_scores("width:48", k=2, syntax=True)
+    assert [share for _, share in chosen] == [1.0, 1.0]
+    first, *_ = filled.max_marginal_relevance_search(query, k=3, lambda_mult=0.3)
+    assert names([first])[0] in ("red", "blue")
+    by_line = filled.as_retriever(search_kwargs={"k": 1, "syntax": True})
+    assert names(by_line.invoke("red -blue")) == ["red"]
+
+
+async def test_a_query_can_be_awaited(filled: PixseekVectorStore) -> None:
+    found = await filled.asimilarity_search("red width:48", k=1, syntax=True)
+    assert names(found) == ["red"]
+
+
 async def test_a_retriever_can_be_awaited(
     colours: ImageSearchEngine, paths: dict[str, str]
 ) -> None:
@@ -569,6 +606,46 @@ def test_an_agent_gets_paths_and_documents(
     assert "See docs/filters.md" in str(refused.content)
     none = tool.invoke({**call, "args": {"query": "red", "where": {"name": "absent"}}})
     assert none.content == "No picture was found."
+
+
+def test_an_agent_asks_in_the_query_language_and_corrects_itself(
+    colours: ImageSearchEngine, paths: dict[str, str]
+) -> None:
+    tool = image_search_tool(colours)
+    said = tool.args["syntax"]["description"]
+    assert all(part in said for part in ("after:2023", "(dog OR cat)", "like:", "-word"))
+    call = {"name": tool.name, "id": "1", "type": "tool_call"}
+
+    def ask(line: str) -> ToolMessage:
+        answer = tool.invoke({**call, "args": {"query": line, "k": 1, "syntax": True}})
+        assert isinstance(answer, ToolMessage)
+        return answer
+
+    assert names(ask("red -name:red").artifact) != ["red"]
+    assert names(ask(f'like:"{paths["blue"]}"').artifact) == ["blue"]
+    (blue,) = colours.search("blue", k=1)
+    assert names(ask(f"like:{blue.id}").artifact) == ["blue"]
+    plain = tool.invoke({**call, "args": {"query": "red -name:red", "k": 1}})
+    assert names(plain.artifact) == ["red"]
+    refused = ask("red camra:canon")
+    assert refused.status == "error"
+    assert "character 5: there is no field 'camra'; did you mean camera:?" in refused.text
+
+
+def test_an_agent_opens_no_file_but_the_librarys(
+    colours: ImageSearchEngine, tmp_path: Path
+) -> None:
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "secret.png")
+    tool = image_search_tool(colours)
+    call = {"name": tool.name, "id": "1", "type": "tool_call"}
+    for name, reason in (
+        (f"{tmp_path}/secret.png", "there is no item"),
+        ("~/secret.png", "there is no item"),
+        ("http://127.0.0.1/a.jpg", "agents search by pictures of the library only"),
+    ):
+        answer = tool.invoke({**call, "args": {"query": f'red -like:"{name}"', "syntax": True}})
+        assert answer.status == "error"
+        assert reason in answer.text
 
 
 def test_an_agent_that_sees_gets_pictures(colours: ImageSearchEngine) -> None:

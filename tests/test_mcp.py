@@ -112,3 +112,31 @@ async def test_filters_and_what_cannot_be_answered(library: Path, photos: Path) 
         found = await session.call_tool("search_pictures", {"query": "red", "count": 3})
         assert len(pictures(found)) == 2
         assert any("no copy of it" in text for text in texts(found))
+
+
+async def test_lines_of_the_query_language_and_why_a_picture_was_found(
+    library: Path, photos: Path
+) -> None:
+    async with asking(library) as session:
+        tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+        told = str(tools["search_pictures"].input_schema["properties"]["syntax"]["description"])
+        assert "year" in told
+        asked = {"query": "red ext:png -blue", "syntax": True, "explain": True, "count": 1}
+        found = await session.call_tool("search_pictures", asked)
+        assert "name: red.png" in "".join(texts(found))
+        why = next(text for text in texts(found) if text.startswith("why: "))
+        assert "'red' +" in why
+        assert "extension is png" in why
+        assert ", match " in "".join(texts(found))
+        id = texts(found)[0].partition("id ")[2].partition(",")[0]
+        like = {"query": f"like:{id}", "syntax": True, "count": 1}
+        assert id in "".join(texts(await session.call_tool("search_pictures", like)))
+        for line, says in (
+            ("a cat camra:canon", "did you mean camera:"),
+            (f"like:{photos / 'red.png'}", "no item"),
+            ("like:https://127.0.0.1/red.png", "no item"),
+        ):
+            asked = {"query": line, "syntax": True}
+            refused = await session.call_tool("search_pictures", asked)
+            assert refused.is_error, line
+            assert says in "".join(texts(refused))

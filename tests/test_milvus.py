@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import grpc
 import numpy as np
 import pytest
-from pymilvus import MilvusClient, exceptions
+from pymilvus import CollectionSchema, MilvusClient, exceptions
 
 pytest.register_assert_rewrite("tests.store_contract", "tests.store_in_use")
 
@@ -30,6 +30,7 @@ from tests.store_contract import (  # noqa: E402
     Kind,
     OpenStore,
     StoreContract,
+    assert_too_old,
     axis,
     hit_ids,
     units,
@@ -438,3 +439,24 @@ def test_a_collection_gets_a_name_that_milvus_allows() -> None:
     assert len(set(made)) == len(names)
     assert all(re.fullmatch(r"[A-Za-z_]\w{0,254}", name, re.ASCII) for name in made)
     assert len(collection_name("x" * 300)) <= 255
+
+
+def test_a_collection_made_before_words_were_written_says_so(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = CollectionSchema.add_field
+
+    def without(self: CollectionSchema, field_name: str, *given: Any, **options: Any) -> Any:
+        return (
+            None
+            if field_name in milvus_collection.WORDS
+            else add(self, field_name, *given, **options)
+        )
+
+    for url in (f"milvus:{tmp_path}/a.db", server.url):
+        with monkeypatch.context() as before:
+            before.setattr(CollectionSchema, "add_field", without)
+            MilvusStore.open(url, SPACE).close()
+        store = MilvusStore.open(url, SPACE)
+        assert_too_old(store)
+        store.close()

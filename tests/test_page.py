@@ -98,12 +98,23 @@ def test_words_find_what_pictures_show_as_they_are_typed(page: Page) -> None:
     expect(page.locator("#summary")).to_contain_text("nearest first")
 
 
-def test_an_uploaded_picture_is_searched_by(page: Page) -> None:
+def test_an_uploaded_picture_is_searched_by_and_kept_by_the_browser(
+    page: Page, browser: Browser, server: Server
+) -> None:
     page.set_input_files("#file", SAMPLES / TIGER)
     expect(page.locator("#chips .picture")).to_have_count(1)
     expect(page.locator('.cell[aria-posinset="1"] .under')).to_have_text(TIGER)
-    page.reload()  # it was only ever in the tab's memory
-    expect(page.locator("#blank")).to_contain_text("Drop it here again")
+    page.reload()  # the browser keeps it
+    expect(page.locator("#chips .picture img")).to_be_visible()
+    expect(page.locator('.cell[aria-posinset="1"] .under')).to_have_text(TIGER)
+    shared = page.url
+    page.goto("about:blank")
+    page.go_back()
+    expect(page.locator('.cell[aria-posinset="1"] .under')).to_have_text(TIGER)
+    other = Watched(browser, server)  # another person's browser has no such picture
+    other.page.goto(shared)
+    expect(other.page.locator("#blank")).to_contain_text("Drop it here again")
+    other.context.close()
 
 
 @pytest.mark.parametrize("event", ["paste", "drop"])
@@ -241,6 +252,7 @@ def test_the_address_is_the_state_and_back_goes_back(page: Page) -> None:
 def test_a_search_is_saved_in_the_browser(page: Page) -> None:
     search(page, "a cup of coffee", COFFEE)
     page.click("#save")
+    page.click("text=Only in this browser")
     page.click("#brand")
     page.click("#saved-list a")
     assert first(page) == [COFFEE]

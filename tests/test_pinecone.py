@@ -25,6 +25,7 @@ from tests.store_contract import (  # noqa: E402
     Kind,
     OpenStore,
     StoreContract,
+    assert_too_old,
     axis,
     hit_ids,
     units,
@@ -544,3 +545,14 @@ def test_more_than_a_request_may_have_is_refused(index: Index) -> None:
         index.delete(ids=["a"], namespace="absent")
     with pytest.raises(ApiError, match="token is malformed"):
         index.list_paginated(pagination_token="no token")
+
+
+def test_a_set_made_before_words_were_written_says_so(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(pinecone_index, "LAYOUT", 1)
+        PineconeStore.open(url, SPACE).close()
+    store = PineconeStore.open(url, SPACE)
+    assert_too_old(store)
+    store.close()

@@ -7,6 +7,7 @@ on the local mode of Qdrant's client too, which reads them by other code.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -36,6 +37,7 @@ from tests.store_contract import (  # noqa: E402
     Kind,
     OpenStore,
     StoreContract,
+    assert_too_old,
     axis,
     hit_ids,
     units,
@@ -602,3 +604,21 @@ def test_what_is_not_installed_is_named(url: str, monkeypatch: pytest.MonkeyPatc
         monkeypatch.delitem(sys.modules, f"pixseek.stores.{name}", raising=False)
     with pytest.raises(MissingExtra, match=r"'qdrant' needs the extra.*pixseek\[qdrant\]"):
         QdrantStore.open(url, SPACE)
+
+
+def test_a_collection_made_before_words_were_written_says_so(
+    folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    QdrantStore.open(f"qdrant:{folder}", SPACE).close()
+    stamp = folder / "pixseek" / "stamp.json"
+    said = json.loads(stamp.read_text())
+    del said["layout"]
+    stamp.write_text(json.dumps(said))
+    url = url_of(server)
+    with monkeypatch.context() as before:
+        before.setattr(qdrant_server, "LAYOUT", 1)
+        QdrantStore.open(url, SPACE).close()
+    for one in (f"qdrant:{folder}", url):
+        store = QdrantStore.open(one, SPACE)
+        assert_too_old(store)
+        store.close()

@@ -287,6 +287,31 @@ def test_a_library_without_the_index_of_words_gets_it_when_written_to(tmp_path: 
     assert set(worded(store, vectors[1], "rome", None)) == {"one", "two"}
 
 
+def test_a_match_is_the_same_with_a_model_whose_scores_lie_elsewhere() -> None:
+    """By the library's own statistics: nothing is fitted to this model, and its scores are a fifth
+    as wide, about another middle. There are so many pictures that its family hardly counts."""
+    pictures, neutral, queries = (
+        random_vectors(4000, 8),
+        random_vectors(100, 8),
+        random_vectors(40, 8),
+    )
+
+    def squeezed(vectors: Vectors, side: int) -> Vectors:
+        """Of one kind beside (side 0, 1 apart), so that scores are 0.2 times theirs, plus 0.1."""
+        own, rest = np.sqrt(0.2) * vectors, np.zeros((len(vectors), 3), np.float32)
+        rest[:, 0], rest[:, 1 + side] = np.sqrt(0.1), np.sqrt(0.7)
+        return np.concatenate([own, rest], axis=1).astype(np.float32)
+
+    plain = Statistics(4000, pictures, neutral)
+    narrow = Statistics(4000, squeezed(pictures, 0), squeezed(neutral, 1))
+    apart = []
+    for query, other in zip(queries, squeezed(queries, 1), strict=True):
+        here = match(Part("text", query), pictures[:50], plain, "pocket")
+        there = match(Part("text", other), squeezed(pictures[:50], 0), narrow, "of a stranger")
+        apart.append(np.abs(here - there).max())
+    assert max(apart) < 0.05
+
+
 # sentences
 
 
@@ -380,6 +405,36 @@ def test_why_a_hit_is_one(colours: ImageSearchEngine, photos: Path, paint: Paint
     assert red.why is not None
     assert red.why.region is not None
     assert red.why.region.score > red.score + 0.2
+
+
+def test_each_hit_of_an_either_is_explained_by_what_it_answers(
+    colours: ImageSearchEngine, photos: Path
+) -> None:
+    from PIL import Image
+
+    for name, colour in (("a", "red"), ("b", "green")):
+        picture = Image.new("RGB", (300, 200), "blue")
+        picture.paste(colour, (200, 100, 300, 200))
+        picture.save(photos / f"corner-{name}.png")
+    colours.index_images(photos)
+    line = "(red OR green) name:corner"
+    for hit in colours.search(Query.parse(line), k=2, explain=True):
+        assert hit.why is not None
+        assert list(hit.why.parts) == ["red" if "-a" in hit.path.name else "green"]
+        assert hit.why.region is not None
+        assert hit.why.region.left >= 0.5
+        assert hit.why.region.score > 0.9
+
+
+def test_what_only_conditions_choose_is_explained_by_them(colours: ImageSearchEngine) -> None:
+    (hit,) = colours.search(Query.parse('name:0 "0" width:>1'), k=1, explain=True)
+    assert hit.why is not None
+    asked = {"name": "0.png", "words": ["0"], "width": hit.metadata["width"]}
+    assert hit.why.conditions == asked
+    (hit,) = colours.search(Query.parse("name:0 width:>1"), k=1, explain=True)
+    assert hit.why is not None
+    assert (hit.why.parts, hit.why.region) == ({}, None)
+    assert hit.why.conditions == {"name": "0.png", "width": hit.metadata["width"]}
 
 
 def test_the_region_that_fits_best_is_where_the_thing_is() -> None:

@@ -64,11 +64,13 @@ def test_every_setting_can_come_from_file_variable_and_argument(own_home: Path) 
         "upload_megapixels": 10,
         "threads": 11,
         "queue": 12,
+        "fetch_images": True,
+        "fetch_hosts": "nas",
     }
     assert list(values) == [field.name for field in fields(Settings)]
     expected = Settings(
         *(own_home / "lib", "palette", "memory", "cuda", True, 3, 4, 5, 6, 6.5, 7, 8.5),
-        *(True, "::1", 0, "secret", "photos.lan", 8, 9, 10, 11, 12),
+        *(True, "::1", 0, "secret", "photos.lan", 8, 9, 10, 11, 12, True, "nas"),
     )
     assert load(values) == expected
     assert load(environ={f"PIXSEEK_{k.upper()}": str(v) for k, v in values.items()}) == expected

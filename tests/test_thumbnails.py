@@ -67,6 +67,16 @@ def test_the_first_file_that_still_holds_the_item_is_read(
     assert opened(thumbnails.get(id, [missing])).size == (48, 32)
 
 
+def test_one_that_was_made_is_had_without_its_file(tmp_path: Path, paint: Paint) -> None:
+    thumbnails = Thumbnails(tmp_path / "library", LIMITS)
+    picture = paint("a.png", "red")
+    id = item_id(picture.read_bytes())
+    assert thumbnails.made(id) is None
+    made = thumbnails.get(id, [picture])
+    assert thumbnails.made(id) == made
+    assert thumbnails.made(id, 1280) is None
+
+
 def test_an_id_that_is_no_file_name_does_not_become_one(tmp_path: Path, paint: Paint) -> None:
     thumbnails = Thumbnails(tmp_path / "library", LIMITS)
     for id in ("../../x", "/etc/x", "", "a/b", "ü", "\0", "\udcff"):

@@ -9,12 +9,13 @@ from PIL import Image
 from tests.films import BLACK, BLUE, GREEN, RED, film, sound_only, turned
 from tests.missing import missing
 
-from pixseek import ImageSearchEngine, care, frames, video
+from pixseek import ImageSearchEngine, Query, care, frames, video
 from pixseek.errors import FormatNeedsExtra, UnreadableImage
 from pixseek.formats import needs
 from pixseek.frames import Frames, Reading, read_frame, read_frames
 from pixseek.metadata import container
 from pixseek.moments import key_of
+from pixseek.records import VIDEO_FORMATS, media_of
 from pixseek.workers import item_id
 
 HOW = Reading(32)
@@ -283,6 +284,38 @@ def test_a_film_is_found_by_what_is_in_it_and_the_hit_says_when(
     assert [one.path.name for one in filled.search("blue", where={"duration": {"$gt": 5}})] == [
         "holiday.mp4"
     ]
+
+
+def test_videos_and_animations_are_told_apart_by_what_they_are(
+    filled: ImageSearchEngine, photos: Path
+) -> None:
+    film(photos / "clip.mov", [(GREEN, 2)])
+    (photos / "clip.mov").rename(photos / "misnamed.gif")
+    slides = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+    for name in ("slides.gif", "slides.webp"):
+        slides[0].save(photos / name, save_all=True, append_images=slides[1:], duration=500)
+    slides[0].save(photos / "pages.tif", save_all=True, append_images=slides[1:])
+    slides[0].save(photos / "still.gif")
+    filled.index_images(photos)
+
+    def found(line: str) -> list[str]:
+        return sorted(hit.path.name for hit in filled.search(Query.parse(line), k=50))
+
+    assert found("is:video") == ["holiday.mp4", "misnamed.gif"]
+    assert found("is:animation") == ["slides.gif", "slides.webp"]
+    assert found("-is:video -is:animation") == ["pages.tif", "still.gif", "still.png"]
+    kinds = {
+        hit.path.name: media_of(hit.metadata) for hit in filled.search("red", k=50, moments=True)
+    }
+    assert kinds == {
+        **{"holiday.mp4": "video", "misnamed.gif": "video", "pages.tif": "document"},
+        **{"slides.gif": "animation", "slides.webp": "animation"},
+        **{"still.gif": "image", "still.png": "image"},
+    }
+
+
+def test_every_format_of_a_video_is_known_as_one() -> None:
+    assert {*video.NAMES.values(), "MOV", "VIDEO"} == set(VIDEO_FORMATS)
 
 
 def test_films_move_and_go_whole_and_another_model_sees_the_same_moments(

@@ -76,7 +76,13 @@ def test_a_text_finds_pictures_that_show_it_nearest_first(web: Served) -> None:
         **{"path": str(web.engine.library.parent / "photos" / "blue.png")},
         **{"width": 48, "height": 32, "taken": None, "moment": None, "page": None},
         **{"thumbnail": f"/api/v1/items/{body['hits'][0]['id']}/thumbnail", "caption": None},
-        **{"camera_model": None, "latitude": None, "longitude": None, "media": "image"},
+        **{
+            "camera_model": None,
+            "latitude": None,
+            "longitude": None,
+            "media": "image",
+            "duration": None,
+        },
     }
 
 

@@ -82,7 +82,10 @@ OPERATIONS = [
     *("GET /api/v1/items/{id}/thumbnail", "GET /api/v1/items/{id}/original"),
     *("GET /api/v1/items/{id}/similar", "GET /api/v1/facets", "GET /api/v1/timeline"),
     *("GET /api/v1/map", "GET /api/v1/complete", "GET /api/v1/status", "GET /api/v1/jobs"),
+    *("GET /api/v1/duplicates", "GET /api/v1/clusters"),
+    *("GET /api/v1/saved", "PUT /api/v1/saved/{name}", "DELETE /api/v1/saved/{name}"),
     *("POST /api/v1/jobs", "GET /api/v1/jobs/{id}", "GET /api/v1/jobs/{id}/events"),
+    *("GET /api/v1/labels", "PUT /api/v1/items/{id}/tags"),
     *("GET /healthz", "GET /readyz", "GET /metrics"),
 ]
 

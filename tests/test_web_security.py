@@ -17,7 +17,7 @@ from PIL import Image
 from tests.conftest import Paint
 from tests.web_server import Served, serve
 
-from pixseek import ImageSearchEngine
+from pixseek import ImageSearchEngine, isolation
 from pixseek.settings import Settings
 from pixseek.web import serving
 from pixseek.web.guard import HEADERS, Rate, is_loopback
@@ -313,6 +313,40 @@ def test_beyond_a_bounded_queue_requests_are_sent_away_and_the_rest_answered(
         for thread in threads:
             thread.join(30)
         assert codes == [200] * 3
+
+
+def test_who_asks_for_many_unmade_thumbnails_or_counts_holds_up_no_search(library: Path) -> None:
+    def ask(path: str) -> None:
+        with httpx.Client(base_url=web.base_url, timeout=60, trust_env=False) as client:
+            codes.append(client.get(path).status_code)
+
+    def thumbnail(id: str, size: int = 320) -> str:
+        return f"/api/v1/items/{id}/thumbnail?size={size}"
+
+    with serve(library, threads=1, workers=1, queue=1) as web:
+        made, other = [hit["id"] for hit in web.get(SEARCH).json()["hits"]]
+        assert web.get(thumbnail(made)).status_code == 200
+        unmade = [thumbnail(other), thumbnail(other, 1280), thumbnail(made, 1280)]
+        for pool, held, paths in (
+            # None is made while no process can be had for it; none is counted meanwhile.
+            (web.service.making, isolation._changing, unmade),
+            (web.service.counting, web.service._kept_lock, ["/api/v1/facets"] * 3),
+        ):
+            codes: list[int] = []
+            threads = [threading.Thread(target=ask, args=(path,)) for path in paths[:2]]
+            with held:
+                for thread in threads:
+                    thread.start()
+                while pool.pending < 2:
+                    threading.Event().wait(0.01)
+                answer = web.get(paths[-1])
+                assert (answer.status_code, type_of(answer)) == (503, "ServiceBusy")
+                assert web.found(text="red")
+                assert web.get(thumbnail(made)).status_code == 200
+            for thread in threads:
+                thread.join(30)
+            assert codes == [200, 200]
+            assert pool.pending == 0
 
 
 def test_few_uploads_and_streams_are_open_at_once(web: Served) -> None:

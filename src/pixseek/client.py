@@ -197,7 +197,63 @@ class Client:
         Raises NotPermitted when it was started without --allow-write, LibraryLocked when a run
         goes on already, ServiceError when the run fails.
         """
-        job = self._json("POST", "/jobs", json={"kind": "index"})
+        return self._run({"kind": "index"}, on_progress, on_wait)
+
+    def caption(
+        self,
+        *,
+        prompt: str | None = None,
+        again: bool = False,
+        on_progress: OnProgress = lambda _: None,
+    ) -> dict[str, int]:
+        """Have the server say what pictures without a caption show; raises as `index` does.
+
+        prompt: how captions begin; again: also pictures that have one.
+        """
+        return self._run({"kind": "captions", "prompt": prompt, "again": again}, on_progress)
+
+    def label(
+        self,
+        labels: Sequence[str] | None = None,
+        *,
+        top: int = 5,
+        threshold: float = 0.1,
+        on_progress: OnProgress = lambda _: None,
+    ) -> dict[str, int]:
+        """Have the server give every picture the labels that it fits; raises as `index` does.
+
+        labels: None takes the built-in list; top: at most so many a picture; threshold: least share
+        of a label, 0 to 1.
+        """
+        chosen = None if labels is None else list(labels)
+        asked = {"kind": "labels", "labels": chosen, "top": top, "threshold": threshold}
+        return self._run(asked, on_progress)
+
+    def read_texts(
+        self, *, again: bool = False, on_progress: OnProgress = lambda _: None
+    ) -> dict[str, int]:
+        """Have the server read what is written in pictures; raises as `index` does."""
+        return self._run({"kind": "text", "again": again}, on_progress)
+
+    def labels(self) -> list[FacetValue]:
+        """Every label and how many pictures have it, the most frequent first."""
+        return [FacetValue(one["value"], one["count"]) for one in self._json("GET", "/labels")]
+
+    def tag(self, id: str, tags: Sequence[str]) -> list[str]:
+        """Give a picture these tags in place of those it has; returns them as they are kept.
+
+        Raises NotPermitted without --allow-write, UnknownItem, InvalidQuery for what is no tag.
+        """
+        body = self._json("PUT", f"/items/{_quoted(id)}/tags", json={"tags": list(tags)})
+        return [str(one) for one in body["tags"]]
+
+    def _run(
+        self,
+        asked: Mapping[str, object],
+        on_progress: OnProgress,
+        on_wait: Callable[[str], None] = lambda _: None,
+    ) -> dict[str, int]:
+        job = self._json("POST", "/jobs", json=asked)
         url = f"{_API}/jobs/{job['id']}/events"
         for state in self._told(url):
             if state["waiting_for"]:
@@ -207,7 +263,9 @@ class Client:
                 return dict(state["report"])
             if state["state"] in ("failed", "stopped"):
                 reason = state["error"] or "the server ended"
-                raise errors.ServiceError(f"the run did not finish: {reason} Index again.")
+                raise errors.ServiceError(
+                    f"the run did not finish: {reason} See its log, then ask again."
+                )
         raise errors.ServiceUnavailable(self._url, "it ended before the run did")
 
     def close(self) -> None:

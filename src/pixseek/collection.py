@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Protocol
 from pixseek.encoders import Encoder
 from pixseek.errors import InvalidMetadata, InvalidQuery, MissingPath, UnknownItem
 from pixseek.files import absolute, image_file, is_within
-from pixseek.library import Library
+from pixseek.library import Library, Opened
+from pixseek.manifest import VectorSet
 from pixseek.metadata import FILE_FIELDS, file_fields, merge
 from pixseek.metadata.wording import with_words
 from pixseek.moments import content_of
 from pixseek.places import located
-from pixseek.query.searching import checked
+from pixseek.query.searching import checked, search_items
+from pixseek.query.tree import Query
+from pixseek.ranking import Wanted as Ranked
 from pixseek.records import Hit, IndexReport, Item, Metadata, Value, Vector, Where
 from pixseek.stores import Store, check_metadata
 from pixseek.stores.filters import parse
@@ -88,6 +91,12 @@ class Items(Protocol):
         where: Where | None = None,
         min_score: float | None = None,
     ) -> list[Hit]: ...
+
+    def ask(
+        self, query: Query, k: int, *, where: Where | None = None, min_score: float | None = None
+    ) -> list[Hit]:
+        """The k best of those that answer a query, with their matches (docs/query.md)."""
+        ...
 
     def matches(self, vector: Vector, hits: Sequence[Hit]) -> list[float]:
         """How likely each hit is what a text asks for, 0 to 1. vector: (d,) of the text."""
@@ -158,13 +167,27 @@ class StoreItems:
             self._store.check_filter(node)
         return self._store.search(vector, k, where=node, min_score=min_score)
 
+    def ask(
+        self, query: Query, k: int, *, where: Where | None = None, min_score: float | None = None
+    ) -> list[Hit]:
+        """See Items.ask."""
+        opened = Opened(
+            VectorSet(self._store.space.model, ""), self._store, lambda _: self._encoder()
+        )
+        wanted = Ranked(k, min_score=min_score)
+        return search_items(opened, query, wanted, where=where, usual=self._statistics)
+
     def matches(self, vector: Vector, hits: Sequence[Hit]) -> list[float]:
-        """See Items.matches; what scores are usual is looked at once, and when the store grew."""
+        """See Items.matches."""
+        return _matches(self._store, self._statistics(), vector, hits)
+
+    def _statistics(self) -> Statistics:
+        """What scores are usual: looked at once, and when the store grew."""
         from pixseek.ranking.statistics import taken
 
         if self._usual is None or not self._usual.fits(self._store.count()):
             self._usual = taken(self._store, self.encoder, self._usual)
-        return _matches(self._store, self._usual, vector, hits)
+        return self._usual
 
     def update_metadata(self, changes: Changes) -> int:
         """See Items.update_metadata."""
@@ -274,6 +297,12 @@ class LibraryItems:
         min_score: float | None = None,
     ) -> list[Hit]:
         return self._search(vector=vector, k=k, where=where, min_score=min_score)
+
+    def ask(
+        self, query: Query, k: int, *, where: Where | None = None, min_score: float | None = None
+    ) -> list[Hit]:
+        """See Items.ask."""
+        return self._search(query, k=k, where=where, min_score=min_score)
 
     def matches(self, vector: Vector, hits: Sequence[Hit]) -> list[float]:
         """See Items.matches."""

@@ -27,7 +27,7 @@ from pixseek.query import searching
 from pixseek.query.tree import ImageSource, Query
 from pixseek.query.vectors import encode_sources, read_picture, unit
 from pixseek.ranking import Wanted, stands_out
-from pixseek.ranking.diversity import most_diverse
+from pixseek.ranking.diversity import by_relevance
 from pixseek.records import (
     DescribeReport,
     Hit,
@@ -43,6 +43,7 @@ from pixseek.records import (
 )
 from pixseek.stores.filters import parse
 from pixseek.sync import Source
+from pixseek.urls import is_url
 
 if TYPE_CHECKING:
     from typing import Self
@@ -55,7 +56,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_MODEL", "EXTENSIONS", "FIELDS", "MODELS", "Encoder", "ImageSearchEngine"]
 __all__ += ["ImageSource", "Query", "Source", "calibration", "encode_sources", "encoder_of"]
-__all__ += ["load_model", "most_diverse", "open_items", "read_picture", "stands_out", "unit"]
+__all__ += ["by_relevance", "is_url", "load_model", "open_items", "read_picture", "stands_out"]
+__all__ += ["unit"]
 
 
 class ImageSearchEngine:
@@ -346,14 +348,15 @@ class ImageSearchEngine:
             only gives the latest pictures first, with the score 0.
         moments: of a video, an animation or a file of pages every moment that is near; without it
             the best of each, so k hits are k files.
-        image: a path, a file's bytes or a Pillow image; it need not be in the library.
+        image: a path, a URL, a file's bytes or a Pillow image; it need not be in the library.
         words: only pictures with all of these words in them or in what is said of them
             (docs/words.md); alone, they are the text as well.
         vector: by the library's model, of any length above 0, in place of text and image.
         where: only pictures whose metadata passes (docs/filters.md). min_score: -1 to 1.
         offset: hits to pass over, for the next page. An empty library gives [].
         min_match, collapse, diverse, explain: docs/ranking.md.
-        Raises InvalidQuery, InvalidFilter, UnsupportedFilter, MissingPath, UnreadableImage;
+        Raises InvalidQuery, InvalidFilter, UnsupportedFilter, MissingPath, UnreadableImage,
+        FetchError for a URL that cannot be fetched;
         ModelMismatch when the installed model is not the one that made the library's vectors.
         """
         return searching.search(

@@ -13,13 +13,15 @@ from pixseek.encoders import Encoder
 from pixseek.errors import LibraryNotFound, ModelMismatch, PixseekError, StoreMismatch
 from pixseek.files import is_within
 from pixseek.manifest import Manifest, VectorSet
-from pixseek.records import FolderStatus, LibraryStatus, Skipped, Space
+from pixseek.records import FolderStatus, LibraryStatus, Skipped, Space, Vector
 from pixseek.stores import Store, check_space, open_store
 from pixseek.stores.address import Address
 
 if TYPE_CHECKING:
     from pixseek.ranking.statistics import Statistics
 
+TEXTS_KEPT = 256
+"""Vectors of the latest queries."""
 CREATION_S = 30.0
 """How long even a search waits while another process makes the library."""
 
@@ -41,6 +43,7 @@ class Opened:
         self._encoder = encoder
         self.usual: Statistics | None = None
         """What scores are usual, as far as it was looked at."""
+        self._texts: dict[str, Vector] = {}
 
     @property
     def encoder(self) -> Encoder:
@@ -51,6 +54,25 @@ class Opened:
                 check_space(self.store.space, encoder.space)
                 self._encoder = encoder
             return self._encoder
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the model is in memory."""
+        return self._encoder is not None
+
+    def text_vector(self, text: str) -> Vector:
+        """(d,) of a query; of the latest texts it is kept, as pages and counts ask for the same."""
+        from pixseek.ranking.sentences import text_vector
+
+        vector = self._texts.get(text)
+        if vector is None:
+            vector = text_vector(self.encoder, text)
+            vector.flags.writeable = False
+            with self._loading:
+                self._texts[text] = vector
+                while len(self._texts) > TEXTS_KEPT:
+                    del self._texts[next(iter(self._texts))]
+        return vector
 
 
 class Library:

@@ -16,7 +16,7 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from pixseek import __version__
-from pixseek.engine import ImageSearchEngine
+from pixseek.engine import ImageSearchEngine, Query, stands_out
 from pixseek.errors import PixseekError, UnknownItem
 from pixseek.records import Hit, Metadata, Where
 
@@ -39,6 +39,15 @@ Filter = Annotated[
         ' {"year": {"$gte": 2019}, "camera_model": {"$contains": "Pixel"}}'
     ),
 ]
+Asked = Annotated[str, Field(min_length=1, description="what the pictures should show")]
+Syntax = Annotated[
+    bool,
+    Field(
+        description="whether `query` is a line of the query language, not plain words;"
+        f" `like:` takes ids. {Query.reference()}"
+    ),
+]
+Explain = Annotated[bool, Field(description="also say of each picture why it was found")]
 _Answer = TypeVar("_Answer")
 
 
@@ -49,14 +58,28 @@ def create_server(engine: ImageSearchEngine) -> MCPServer:
     )
 
     @server.tool(annotations=_READS, structured_output=False)
-    async def search_pictures(query: str, count: Count = 5, where: Filter = None) -> Content:
-        """Find pictures by what they show, in words. Gives small copies and what is known."""
-        return await _run(lambda: _shown(engine, engine.search_by_text(query, count, where=where)))
+    async def search_pictures(
+        query: Asked,
+        count: Count = 5,
+        where: Filter = None,
+        syntax: Syntax = False,
+        explain: Explain = False,
+    ) -> Content:
+        """Find pictures by what they show, in words. Gives small copies and what is known; a match
+        near 1 is likely what was asked for, near 0 is not."""
+
+        def found() -> Content:
+            asked = _line(engine, query) if syntax else query
+            return _shown(engine, engine.search(asked, k=count, where=where, explain=explain))
+
+        return await _run(found)
 
     @server.tool(annotations=_READS, structured_output=False)
     async def similar_pictures(id: str, count: Count = 5, where: Filter = None) -> Content:
         """Find pictures that look like one of the library, by its id."""
-        return await _run(lambda: _shown(engine, _similar(engine, id, count, where)))
+        return await _run(
+            lambda: _shown(engine, _similar(engine, id, count, where), by_picture=True)
+        )
 
     @server.tool(annotations=_READS, structured_output=False)
     async def describe_picture(id: str) -> Content:
@@ -84,6 +107,18 @@ async def _run(call: Callable[[], _Answer]) -> _Answer:
         raise ToolError(str(error)) from error
 
 
+def _line(engine: ImageSearchEngine, line: str) -> Query:
+    """A line as a query. Pictures that it names must be the library's: nothing else is opened.
+
+    Raises QueryNotUnderstood, UnknownItem.
+    """
+    query = Query.parse(line)
+    for name in map(str, query.pictures):
+        if not engine.items.fetch([name]):
+            raise UnknownItem(name)
+    return query
+
+
 def _similar(engine: ImageSearchEngine, id: str, count: int, where: Where | None) -> list[Hit]:
     items = engine.items.fetch([id])
     if not items:
@@ -92,13 +127,20 @@ def _similar(engine: ImageSearchEngine, id: str, count: int, where: Where | None
     return [hit for hit in hits if hit.id != id][:count]
 
 
-def _shown(engine: ImageSearchEngine, hits: Sequence[Hit]) -> Content:
-    """Each hit as a line of text and a small copy."""
+def _shown(engine: ImageSearchEngine, hits: Sequence[Hit], *, by_picture: bool = False) -> Content:
+    """Each hit as a line of text and a small copy; first, if so, that nothing really matches."""
     if not hits:
         return ["No picture was found."]
     content: Content = []
+    if not stands_out(hits, image=by_picture):
+        content.append("Nothing in this library matches; these are the nearest pictures.")
     for place, hit in enumerate(hits, 1):
-        content.append(f"{place}. id {hit.id}, score {hit.score:.3f}\n{_facts(hit.metadata)}")
+        known = "" if hit.match is None else f", match {hit.match:.2f}"
+        content.append(
+            f"{place}. id {hit.id}, score {hit.score:.3f}{known}\n{_facts(hit.metadata)}"
+        )
+        if hit.why is not None:
+            content.append(f"why: {hit.why}")
         content += _copy(engine, hit.id, 320)
     return content
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pixseek import inventory, settings
 from pixseek.encoders import DEFAULT_MODEL, Encoder, load_encoder, resolve
 from pixseek.given import Given
-from pixseek.records import Bounds
+from pixseek.records import Bounds, Fetching
 from pixseek.stores.address import Address
 
 if TYPE_CHECKING:
@@ -69,6 +69,12 @@ def bounds(chosen: settings.Settings) -> Bounds:
         max_bytes=chosen.max_file_mb * 1_000_000,
         max_pixels=chosen.max_megapixels * 1_000_000,
         max_seconds=chosen.max_seconds,
+        fetching=Fetching(
+            refusal="the setting 'offline' is on" if chosen.offline else "",
+            hosts=frozenset(chosen.private_hosts()),
+            max_bytes=chosen.upload_mb * 1_000_000,
+            max_pixels=chosen.upload_megapixels * 1_000_000,
+        ),
     )
 
 

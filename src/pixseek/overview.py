@@ -18,6 +18,7 @@ from pixseek.places import located
 from pixseek.query.plan import alternatives
 from pixseek.query.searching import checked
 from pixseek.query.tree import Query
+from pixseek.query.whole_words import as_answered
 from pixseek.records import FacetValue, Hit, Item, Month, Place, Scalar, Where
 from pixseek.stores.filters import And, Filter, Or, parse
 from pixseek.stores.tables import FIRST_TEXT, Table, Tabular, Values, table, table_of
@@ -180,7 +181,8 @@ class Overview:
         """What passes the filter and, whatever else the query shows, its conditions."""
         node = parse(where)
         ways = () if query is None else alternatives(query)
-        conditions = [way.filter for way in ways if way.filter is not None]
+        asked = [as_answered(way.filter, opened.store) for way in ways]
+        conditions = [one for one in asked if one is not None]
         if ways and len(conditions) == len(ways):
             either = conditions[0] if len(conditions) == 1 else Or(tuple(conditions))
             node = either if node is None else And((node, either))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,10 @@ TIME_FIELDS = frozenset({"modified", "taken", "taken_utc"})
 """Fields that hold a time, as seconds since 1970; `taken` by the camera's wall clock."""
 TEXT_FIELD = "page_content"
 """The field that holds the text of an item that is a text, not a picture."""
+VIDEO_FORMATS = ("AVI", "FLV", "MATROSKA", "MOV", "MP4", "MPEG", "OGG", "VIDEO", "WMV")
+"""What the field `format` says of videos. Animations have the format of their pictures (GIF, WEBP),
+and a duration."""
+Media: TypeAlias = Literal["image", "animation", "video", "document"]
 Where: TypeAlias = Mapping[str, object]
 """A filter as people write it, e.g. {"year": {"$gte": 2019}}; see docs/filters.md."""
 
@@ -40,6 +44,20 @@ class ImageFile(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Fetching:
+    """Which pictures may be fetched from a URL."""
+
+    refusal: str = ""
+    """Why none may; '' where they may."""
+    hosts: frozenset[str] = frozenset()
+    """Hosts, in lower case, that may be asked although they are not public."""
+    max_bytes: int = 50_000_000
+    max_pixels: int = 100_000_000
+    within_s: float = 30.0
+    """For all of it: redirects, and the last byte."""
+
+
+@dataclass(frozen=True, slots=True)
 class Bounds:
     """What a file may ask of its decoder; one that asks more is refused with the reason."""
 
@@ -47,6 +65,8 @@ class Bounds:
     max_pixels: int = 300_000_000
     max_seconds: float = 60.0
     """Of decoding; waiting for memory does not count."""
+    fetching: Fetching | None = None
+    """Of pictures that are named by a URL; None: nothing is fetched."""
 
 
 USUAL = Bounds()
@@ -101,6 +121,27 @@ class Why:
     region: Region | None = None
     """Where in the picture the query fits best; None when no part fits better than the whole, or
     the file cannot be read now."""
+    whole_words: list[str] = field(default_factory=list)
+    """Fields that were asked for whole words, as the store cannot look inside a text."""
+
+    def __str__(self) -> str:
+        """One line: what adds to the score, words, values that were asked for, where it fits."""
+        return "; ".join(self._told())
+
+    def _told(self) -> Iterator[str]:
+        yield from (f"{name!r} {part:+.3f}" for name, part in self.parts.items())
+        if self.words:
+            yield f"has {', '.join(self.words)} ({self.covered:.0%} of the query)"
+        for name, value in self.conditions.items():
+            said = ", ".join(value) if isinstance(value, list) else value
+            how = " (by whole words)" if name in self.whole_words else ""
+            yield f"{name} is {said}{how}" if name != "words" else f"has the words {said}"
+        if self.region is not None:
+            box = self.region
+            yield (
+                f"best at left {box.left:.2f}, top {box.top:.2f}, {box.width:.2f} by "
+                f"{box.height:.2f} ({box.score:.3f})"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +193,15 @@ def text_of(id: str, metadata: Metadata) -> str:
         if isinstance(first, str) and (first or name == TEXT_FIELD):
             return first
     return id
+
+
+def media_of(metadata: Metadata) -> Media:
+    """What kind of file an item is of, by what is known of it."""
+    if metadata.get("format") in VIDEO_FORMATS:
+        return "video"
+    if "page" in metadata:
+        return "document"
+    return "animation" if "duration" in metadata else "image"
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,10 +80,27 @@ class Settings:
     )
     hosts: str = _setting("", "names it answers to besides localhost and `host`, divided by commas")
     requests_per_s: int = _setting(100, "requests a second of one client, four times that at once")
-    upload_mb: int = _setting(50, "megabytes of a picture that is searched by")
+    upload_mb: int = _setting(
+        50, "megabytes of a picture that is searched by, uploaded or fetched from a URL"
+    )
     upload_megapixels: int = _setting(100, "its pixels, in millions")
     threads: int = _setting(4, "requests that pixseek serve works on at once")
     queue: int = _setting(64, "requests that may wait for it; more are sent away")
+    fetch_images: bool = _setting(
+        False,
+        "let clients of pixseek serve search by pictures at URLs (docs/query.md); you yourself can,"
+        " unless `offline`",
+    )
+    fetch_hosts: str = _setting(
+        "",
+        "hosts that such pictures may be fetched from although they are in this machine or a"
+        " private network, divided by commas",
+    )
+
+    def private_hosts(self) -> list[str]:
+        """The hosts of `fetch_hosts`, in lower case."""
+        named = (name.strip().strip("[]").lower() for name in self.fetch_hosts.split(","))
+        return [name for name in named if name]
 
     def worker_count(self) -> int:
         """Threads to use: as set, or one for each core this process may run on."""
@@ -131,9 +148,9 @@ def _checked(name: str, value: object, source: str) -> object:
     """The value as the setting's type."""
     if name == "library":
         return Path(os.path.expanduser(str(value)))  # noqa: PTH111  Path raises for unknown users
-    if name in ("model", "store", "device", "host", "token", "hosts"):
+    if name in ("model", "store", "device", "host", "token", "hosts", "fetch_hosts"):
         return str(value)
-    if name in ("offline", "thumbnails"):
+    if name in ("offline", "thumbnails", "fetch_images"):
         if str(value).lower() not in _TRUTHS:
             raise InvalidSetting(name, value, f"one of {', '.join(_TRUTHS)}", source)
         return _TRUTHS[str(value).lower()]

@@ -44,22 +44,37 @@ class Thumbnails:
         self._made = 0
 
     def get(self, id: str, paths: Sequence[Path], size: int = SIZES[0]) -> bytes:
-        """The item's picture as WebP, upright sRGB, its longest side at most `size` pixels.
+        """The item's picture as WebP, upright sRGB, its longest side at most `size` pixels; made
+        and kept where it is not yet.
 
         paths: the files that hold it; the first that still does is read.
+        Plain JPEG and PNG are decoded in this process: it is the very content that was decoded when
+        it was indexed, and it is bounded (isolation.plain). Others are decoded in a child.
         Raises MissingPath when none is there, UnreadableImage when none holds the item any more.
         """
-        file = self._file(id, size)
-        with suppress(OSError):
-            found = file.read_bytes()
-            os.utime(file)  # what was asked for last is swept last
+        if (found := self.made(id, size)) is not None:
             return found
         source = source_now(id, paths, self._bounds.max_bytes)
         name, key = str(paths[0]), key_of(id)
         picture = isolation.read(source, size // 2, self._bounds, name=name, key=key)
         made = _webp(picture.image, size)
-        self._write(file, made)
+        self._write(self._file(id, size), made)
         return made
+
+    def made(self, id: str, size: int = SIZES[0]) -> bytes | None:
+        """The one that was made before; None when it never was."""
+        file = self._file(id, size)
+        try:
+            found = file.read_bytes()
+        except OSError:
+            return None
+        with suppress(OSError):
+            os.utime(file)  # what was asked for last is swept last
+        return found
+
+    def prepare(self, at_once: int) -> None:
+        """Have processes ready that make so many at once: the first need not wait for a start."""
+        isolation.prepare(at_once)
 
     def keep(self, id: str, picture: Decoded) -> None:
         """Make the smallest one of a picture that is decoded anyway, if it is large enough."""

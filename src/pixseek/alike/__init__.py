@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from pixseek.alike.comparing import CONFIRMED, Small, likeness
-from pixseek.engine import ImageSearchEngine
+from pixseek.engine import ImageSearchEngine, is_url
 from pixseek.errors import MissingPath, UnreadableImage
 from pixseek.files import absolute, image_file, is_within_any
 from pixseek.moments import content_of
@@ -158,9 +158,11 @@ def similar(
 ) -> list[Hit]:
     """The k pictures most like a file's, nearest first, without the file's own content.
 
-    image: a file, in the library or not. where, offset: as ImageSearchEngine.search takes them.
-    Raises what that raises for a file that is not there or cannot be read.
+    image: a file, in the library or not, or a URL. where, offset: as ImageSearchEngine.search
+    takes them. Raises what that raises for a picture that is not there or cannot be read.
     """
+    if is_url(image):  # whether it is in the library is not known
+        return engine.search(image=image, k=k, where=where, offset=offset)
     path = listed(image)[0]
     hits = engine.search(image=path, k=k + offset + 1, where=where)
     file = image_file(str(path), path.stat)

@@ -28,7 +28,7 @@ def add_similar(commands: Commands) -> None:
         "Find the pictures most like that of a file, which need not be in the library. The file"
         " itself, and others with the same content, are left out.",
     )
-    parser.add_argument("file", metavar="FILE", help="a picture")
+    parser.add_argument("file", metavar="FILE", help="a picture, or the URL of one")
     library(parser)
     parser.add_argument(
         "-k", "--count", type=int, default=10, metavar="N", help="hits to show (default: 10)"
@@ -113,7 +113,7 @@ def similar(arguments: argparse.Namespace) -> int:
     from pixseek import alike
     from pixseek.cli import output, typed
 
-    file, where = typed.existing(arguments.file), typed.filter_of(arguments.where)
+    file, where = typed.picture(arguments.file), typed.filter_of(arguments.where)
     typed.let_the_reader_judge()
     with _opened(arguments) as engine:
         hits = alike.similar(engine, file, arguments.count, where=where, offset=arguments.offset)

@@ -46,7 +46,7 @@ def print_hits(hits: Sequence[Hit], folders: Sequence[Path], *, preview: bool) -
         where = printable(_near(path)) + _within(hit)
         print(f"{cells}  {where}{ranked.alike(hit)}")
         if hit.why is not None:
-            print(f"       {printable(ranked.explained(hit.why))}")
+            print(f"       {printable(str(hit.why))}")
         if graphics is not None:
             _print_picture(path, hit.id, graphics)
 

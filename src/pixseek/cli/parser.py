@@ -143,7 +143,9 @@ def _search(commands: _Commands) -> None:
         "--plain", action="store_true", help="the query is plain words: nothing in it is syntax"
     )
     parser.add_argument("folders", nargs="*", metavar="FOLDER", help="look only in these")
-    parser.add_argument("--like", metavar="IMAGE", help="find pictures like this one")
+    parser.add_argument(
+        "--like", metavar="IMAGE", help="find pictures like this one: a file, or a URL"
+    )
     parser.add_argument(
         "--words",
         metavar="WORDS",

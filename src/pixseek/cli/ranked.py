@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pixseek.records import Hit, Where, Why
+from pixseek.records import Hit, Where
 
 if TYPE_CHECKING:
     from pixseek.engine import ImageSearchEngine, Query
@@ -64,21 +63,3 @@ def match_cell(hit: Hit) -> str:
 
 def alike(hit: Hit) -> str:
     return f"  (+{hit.similar} alike)" if hit.similar else ""
-
-
-def explained(why: Why) -> str:
-    """One line: what adds to the score, words, values that were asked for, where it fits best."""
-    return "; ".join(_told(why))
-
-
-def _told(why: Why) -> Iterator[str]:
-    yield from (f"{name!r} {part:+.3f}" for name, part in why.parts.items())
-    if why.words:
-        yield f"has {', '.join(why.words)} ({why.covered:.0%} of the query)"
-    yield from (f"{field} is {value}" for field, value in why.conditions.items())
-    if why.region is not None:
-        box = why.region
-        yield (
-            f"best at left {box.left:.2f}, top {box.top:.2f}, {box.width:.2f} by {box.height:.2f}"
-            f" ({box.score:.3f})"
-        )

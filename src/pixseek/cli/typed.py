@@ -23,6 +23,13 @@ def existing(path: str) -> Path:
     return Path(os.path.abspath(found))  # noqa: PTH100  keeps symlinks
 
 
+def picture(name: str) -> Path | str:
+    """A picture's path as `existing` has it, or its URL. Raises MissingPath."""
+    from pixseek.engine import is_url
+
+    return name if is_url(name) else existing(name)
+
+
 def filter_of(text: str | None) -> Where | None:
     """What --where says. Raises InvalidFilter."""
     if text is None:

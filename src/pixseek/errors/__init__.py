@@ -8,6 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike, fspath
 
+from pixseek.errors.fetching import FetchError as FetchError
+from pixseek.errors.fetching import FetchNotAllowed as FetchNotAllowed
+from pixseek.errors.fetching import FetchRefused as FetchRefused
+from pixseek.errors.fetching import FetchTooLarge as FetchTooLarge
+from pixseek.errors.fetching import FetchTooSlow as FetchTooSlow
+from pixseek.errors.fetching import HostNotPublic as HostNotPublic
+from pixseek.errors.fetching import HostUnreachable as HostUnreachable
+from pixseek.errors.fetching import InvalidPictureURL as InvalidPictureURL
+from pixseek.errors.fetching import NoPictureThere as NoPictureThere
+from pixseek.errors.fetching import TooManyRedirects as TooManyRedirects
 from pixseek.errors.root import PixseekError as PixseekError
 from pixseek.errors.service import InvalidRequest as InvalidRequest
 from pixseek.errors.service import NotPermitted as NotPermitted
@@ -338,10 +348,12 @@ class MoveIncomplete(StoreError):
 class UnsupportedFilter(StoreError):
     """A condition that a store's engine cannot express; nothing was done."""
 
-    def __init__(self, store: str, part: str) -> None:
+    def __init__(self, store: str, part: str, instead: str | None = None) -> None:
+        """instead: what can be asked of this store."""
+        cure = "Leave that condition out" if instead is None else f"Ask {instead}"
         super().__init__(
-            f"the store {store} cannot filter by {part}. Leave that condition out, or choose a "
-            "store that can (the table in docs/stores.md)."
+            f"the store {store} cannot filter by {part}. {cure}, or choose a store that can "
+            "(the table in docs/stores.md)."
         )
         self.store = store
         self.part = part

@@ -231,11 +231,12 @@ _lost: list[_Child] = []
 _changing = threading.Lock()
 
 
-def prepare() -> None:
-    """Have a child ready, or starting: it loads its decoders while the caller does other things."""
+def prepare(children: int = 1) -> None:
+    """Have so many children ready, or starting: they load their decoders while the caller does
+    other things."""
     with _changing:
-        there = bool(_idle)
-    if not there and _HAS_PYTHON:
+        missing = min(children, KEPT) - len(_idle)
+    for _ in range(missing if _HAS_PYTHON else 0):
         with suppress(OSError):  # who needs it meets that again
             _give_back(_Child())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from langchain_core.callbacks import (
@@ -14,8 +15,8 @@ from langchain_core.runnables.config import run_in_executor
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from pydantic import BaseModel, ConfigDict, Field
 
-from pixseek.engine import ImageSearchEngine, ImageSource, Query
-from pixseek.errors import PixseekError
+from pixseek.engine import ImageSearchEngine, ImageSource, Query, is_url
+from pixseek.errors import FetchNotAllowed, PixseekError, UnknownItem
 from pixseek.langchain.content import MAX_PIXELS, image_content_blocks
 from pixseek.langchain.documents import document
 from pixseek.records import Hit, Where
@@ -73,10 +74,19 @@ class ImageRetriever(BaseRetriever):
         return await run_in_executor(None, self._get_relevant_documents, query, **kwargs)
 
 
+REFERENCE = Query.reference()
+
+
 class ImageSearchInput(BaseModel):
     """What an agent says to search for pictures."""
 
     query: str = Field(description="What the pictures should show, in plain words.", min_length=1)
+    syntax: bool = Field(
+        default=False,
+        description=(
+            f"Whether `query` is a line of the query language, and not plain words. {REFERENCE}"
+        ),
+    )
     k: int = Field(default=4, description="How many pictures to find.", ge=1, le=50)
     where: dict[str, Any] | None = Field(
         default=None,
@@ -101,14 +111,17 @@ def image_search_tool(
 
     It answers with a list of paths and scores, and has the documents as its artifact. images: the
     answer has the pictures too, reduced to max_pixels, for models that can look at them.
+    It takes plain words, or a line of the query language (docs/query.md), in which `like:` names
+    pictures of the library: agents have no other file opened, and nothing fetched.
     A search that pixseek refuses is told to the agent in words, so that it can ask better.
     """
 
     def search(
-        query: str, k: int = 4, where: dict[str, Any] | None = None
+        query: str, syntax: bool = False, k: int = 4, where: dict[str, Any] | None = None
     ) -> tuple[str | list[dict[str, Any]], list[Document]]:
         try:
-            hits = engine.search(query, k=k, where=where)
+            asked = _own(engine, Query.parse(query)) if syntax else query
+            hits = engine.search(asked, k=k, where=where)
             blocks = image_content_blocks(hits, max_pixels=max_pixels) if images else []
         except PixseekError as error:
             raise ToolException(str(error)) from error
@@ -127,6 +140,20 @@ def image_search_tool(
         response_format="content_and_artifact",
         handle_tool_error=True,
     )
+
+
+def _own(engine: ImageSearchEngine, query: Query) -> Query:
+    """The query, if the pictures that it names are the library's, by their id or path.
+
+    Raises FetchNotAllowed, UnknownItem.
+    """
+    for name in map(str, query.pictures):
+        if is_url(name):
+            raise FetchNotAllowed(name, "agents search by pictures of the library only")
+        path = os.path.abspath(name)  # noqa: PTH100  Path raises for names that are no path
+        if not engine.items.fetch([name]) and not engine.items.of_files([path]):
+            raise UnknownItem(name)
+    return query
 
 
 def _scored(hit: Hit) -> Document:

@@ -12,11 +12,11 @@ from typing import TypeAlias
 from pixseek.errors import InvalidFilter, InvalidQuery
 from pixseek.query.dates import NotADate, Span, span
 from pixseek.query.fields import FILTERS, Kind, Name, nearest
+from pixseek.query.nearby import circle
 from pixseek.query.tree import Comparison, Condition, check_name
+from pixseek.records import VIDEO_FORMATS
 from pixseek.stores.filters import And, Compare, Filter, Not, Operator, Or, to_number
 
-KM_A_DEGREE = 111.195
-"""Of latitude, and of longitude at the equator: a sphere of 6371 km radius."""
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30}
 _KM = {"m": 0.001, "km": 1.0, "mi": 1.609344}
@@ -24,10 +24,10 @@ _ORDER: Mapping[Comparison, Operator] = {">": "gt", ">=": "gte", "<": "lt", "<="
 _NUMBER = re.compile(r"(?:f/)?(-?\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?\s*(?:mm|m|s)?", re.IGNORECASE)
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
 _SAME_ENDING = (("jpg", "jpeg"), ("tif", "tiff"), ("heic", "heif"))
-_VIDEOS = ("3gp", "avi", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "webm", "wmv")
 _SCREENSHOTS = ("screenshot", "screen shot", "screen_shot", "bildschirmfoto", "captura de pantalla")
+_VIDEO = Compare("format", "in", VIDEO_FORMATS)
 _SHAPES = ("portrait", "landscape", "square")
-_KINDS = (*_SHAPES, "panorama", "screenshot", "video")
+_KINDS = (*_SHAPES, "panorama", "screenshot", "video", "animation")
 
 
 class NotAValue(ValueError):  # the line's error names its place
@@ -221,7 +221,6 @@ def _ending(name: Name, condition: Condition, _: datetime) -> Filter:
 
 
 def _near(name: Name, condition: Condition, _: datetime) -> Filter:
-    """The box around a circle, which has 27 % more area: no engine knows distances on a sphere."""
     _no_comparison(condition, "a place")
     parts = [part.strip() for part in condition.value.split(",")]
     expected = NotAValue(
@@ -237,25 +236,8 @@ def _near(name: Name, condition: Condition, _: datetime) -> Filter:
         raise expected
     if not (abs(latitude) <= 90 and abs(longitude) <= 180):
         raise expected
-    return _box(name.fields, latitude, longitude, float(amount[1]) * _KM[amount[2].lower() or "km"])
-
-
-def _box(fields: tuple[str, ...], latitude: float, longitude: float, km: float) -> Filter:
-    north, east = fields
-    up = km / KM_A_DEGREE
-    low, high = max(latitude - up, -90.0), min(latitude + up, 90.0)
-    band = (Compare(north, "gte", low), Compare(north, "lte", high))
-    # The circle's widest place is nearer to the pole than its middle.
-    sine = math.sin(math.radians(min(up, 90))) / max(math.cos(math.radians(latitude)), 1e-12)
-    if up >= 90 or sine >= 1 or low <= -90 or high >= 90:  # a pole is inside
-        return And(band)
-    aside = math.degrees(math.asin(sine))
-    west, end = longitude - aside, longitude + aside
-    if west < -180:
-        return And((*band, Or((Compare(east, "gte", west + 360), Compare(east, "lte", end)))))
-    if end > 180:
-        return And((*band, Or((Compare(east, "gte", west), Compare(east, "lte", end - 360)))))
-    return And((*band, Compare(east, "gte", west), Compare(east, "lte", end)))
+    km = float(amount[1]) * _KM[amount[2].lower() or "km"]
+    return circle(name.fields, latitude, longitude, km)
 
 
 def _is(_: Name, condition: Condition, __: datetime) -> Filter:
@@ -268,7 +250,9 @@ def _is(_: Name, condition: Condition, __: datetime) -> Filter:
     if kind == "screenshot":
         return _any(Compare("name", "icontains", word) for word in _SCREENSHOTS)
     if kind == "video":
-        return Compare("extension", "in", _VIDEOS)
+        return _VIDEO
+    if kind == "animation":
+        return And((Compare("duration", "exists", None), Not(_VIDEO)))
     meant = nearest(kind, _KINDS)
     hint = f"; did you mean is:{meant}?" if meant else ""
     raise NotAValue(f"expected one of {', '.join(_KINDS)}, not {condition.value!r}{hint}")

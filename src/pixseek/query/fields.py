@@ -41,7 +41,7 @@ _ALIASES: Mapping[str, Name] = {
     "near": Name(
         "near",
         ("latitude", "longitude"),
-        "taken in a box around a place: latitude, longitude, distance",
+        "taken around a place: latitude, longitude, distance",
         'near:"48.85, 2.35, 5km"',
     ),
     "in": Name("folder", ("folder",), "in a folder or below it", "in:~/2024"),
@@ -52,8 +52,8 @@ _ALIASES: Mapping[str, Name] = {
     "person": Name("text", ("people",), "who is in it", "person:Anna"),
     "is": Name(
         "is",
-        ("orientation", "width", "height", "name", "extension"),
-        "portrait, landscape, square, panorama, screenshot or video",
+        ("orientation", "width", "height", "name", "format", "duration"),
+        "portrait, landscape, square, panorama, screenshot, video or animation",
         "is:portrait",
     ),
     "has": Name("has", (), "the field is known", "has:taken"),
@@ -110,12 +110,28 @@ FILTERS: Mapping[str, Name] = MappingProxyType(_names())
 """Names of conditions."""
 SHOWN: Mapping[str, str] = MappingProxyType(
     {
-        "like": "pictures like this one: a path, or an id of the library",
+        "like": "pictures like this one: a path, a URL, or an id of the library",
         "shows": "plain words in which nothing is syntax",
     }
 )
 """Names of what pictures show."""
 NAMES = frozenset({*FILTERS, *SHOWN})
+
+
+_REFERENCE = """\
+Plain words say what pictures show, and are one phrase. -word pushes away; several words in
+parentheses: -(burning candles). word^2 or (two words)^0.5 count more or less. OR is either:
+(dog OR cat) snow. "exit", in quotation marks, keeps only pictures with the word in or about them.
+like:ID is like a picture of the library. NAME:VALUE keeps only pictures of which it holds,
+-NAME:VALUE the others. Values with blanks are in quotation marks. Numbers and dates take > >= < <=
+and ranges (2019..2021), dates also words (after:"last summer"). OR does not join conditions with
+what is shown. Names, by an example each:"""
+
+
+def reference() -> str:
+    """The language in short, for those who write lines and cannot look it up."""
+    examples = " ".join(FILTERS[name].example for name in sorted(FILTERS))
+    return f"{_REFERENCE} {examples}".replace("\n", " ")
 
 
 def nearest(name: str, known: Iterable[str] = NAMES) -> str | None:

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from pixseek.errors import InvalidQuery
+from pixseek.errors import InvalidQuery, MissingPath, UnreadableImage
 from pixseek.library import Library, Opened
 from pixseek.moments import content_of
 from pixseek.places import located, stored
 from pixseek.query.plan import Alternative, alternatives
 from pixseek.query.tree import ImageSource, Query, both
 from pixseek.query.vectors import read_picture, unit, ways
+from pixseek.query.whole_words import as_answered
 from pixseek.ranking import Wanted, Way
-from pixseek.records import Bounds, Hit, Item, Vector, Where
+from pixseek.records import Bounds, Hit, Item, Region, Vector, Where
 from pixseek.stores import Store
 from pixseek.stores.filters import And, Filter, parse
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from pixseek.ranking.statistics import Statistics
 
 MORE = 16
 """Items that are asked for beyond twice as many as wanted, where files have several pictures."""
@@ -64,7 +66,8 @@ def search(
     while True:
         opened = library.opened()
         usual = partial(library.usual, opened)
-        nodes = [checked(_and(condition, plan.filter), library, opened) for plan in plans]
+        asked_for = [as_answered(plan.filter, opened.store) for plan in plans]
+        nodes = [checked(_and(condition, node), library, opened) for node in asked_for]
         if given is not None:
             found = [Way((), given)] * len(plans)
         elif plans[0].terms:
@@ -81,26 +84,58 @@ def search(
                 replace(wanted, one_a_file=several),
                 model=opened.store.space.model,
                 usual=None if given is not None else usual,
+                region=partial(_region, opened, library, bounds),
             )
         else:
             ask = partial(_latest, opened.store, nodes[0], min_score=wanted.min_score)
             k, offset = wanted.k, wanted.offset
             hits = _one_a_file(ask, k, offset) if several else ask(k, offset)
+            if wanted.explain:
+                from pixseek.ranking.explaining import chosen
+
+                hits = [replace(hit, why=chosen(hit, nodes[0])) for hit in hits]
         if library.answers(opened):  # else its vectors may be gone already
-            hits = [located(hit, library.base) for hit in hits]
-            if wanted.explain and found:
-                return _with_regions(hits, opened, found[0].vector, bounds)
-            return hits
+            return [located(hit, library.base) for hit in hits]
 
 
-def _with_regions(hits: Sequence[Hit], opened: Opened, vector: Vector, bounds: Bounds) -> list[Hit]:
-    """The hits, with the part of each picture that fits best, if their files can be read."""
-    from pixseek.ranking.explaining import with_region
+def search_items(
+    opened: Opened,
+    query: Query,
+    wanted: Wanted,
+    *,
+    where: Where | None,
+    usual: Callable[[], Statistics],
+) -> list[Hit]:
+    """The hits of a store that belongs to no library: paths in filters are as they are written.
 
-    def pixels(hit: Hit) -> Image.Image:
-        return read_picture(hit.path, 2 * opened.encoder.input_size, bounds, of=hit.id)
+    usual: gives its statistics. Raises as `search` does.
+    """
+    from pixseek.ranking.answering import answer
 
-    return [with_region(hit, opened.encoder, vector, pixels) for hit in hits]
+    check(wanted)
+    condition, plans = parse(where), alternatives(query)
+    nodes = [_and(condition, plan.filter) for plan in plans]
+    for node in nodes:
+        if node is not None:
+            opened.store.check_filter(node)
+    if not plans[0].terms:
+        return _latest(opened.store, nodes[0], wanted.k, wanted.offset, wanted.min_score)
+    found = ways(opened, [plan.terms for plan in plans])
+    asked = [replace(way, where=node) for way, node in zip(found, nodes, strict=True)]
+    return answer(opened.store, asked, wanted, model=opened.store.space.model, usual=usual)
+
+
+def _region(
+    opened: Opened, library: Library, bounds: Bounds, hit: Hit, vector: Vector
+) -> Region | None:
+    """The part of a hit's picture that fits a query (d,) best, if its file can be read."""
+    from pixseek.ranking.explaining import region
+
+    path = located(hit, library.base).path
+    with suppress(MissingPath, UnreadableImage):
+        picture = read_picture(path, 2 * opened.encoder.input_size, bounds, of=hit.id)
+        return region(picture, opened.encoder, vector)
+    return None
 
 
 def check(wanted: Wanted) -> None:

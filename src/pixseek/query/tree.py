@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pixseek.errors import InvalidQuery
+from pixseek.urls import is_url
 
 if TYPE_CHECKING:
     from PIL import Image
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image"
 Comparison: TypeAlias = Literal["", "=", ">", ">=", "<", "<="]
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 COMPARISONS: tuple[Comparison, ...] = (">=", "<=", "=", ">", "<")
 """As they are written before a value, the longer ones first."""
 
@@ -34,7 +35,8 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    """Pictures like this one: a path, the id of one in the library, a file's bytes, or pixels."""
+    """Pictures like this one: a path, a URL, the id of one in the library, a file's bytes, or
+    pixels."""
 
     source: ImageSource
 
@@ -162,7 +164,8 @@ class Query:
     def image(cls, image: ImageSource) -> Query:
         """Pictures like this one: a path, an id of the library, a file's bytes, a Pillow image.
 
-        Raises InvalidQuery for an address on the web: nothing is fetched.
+        Or the URL of one, which is fetched when it is searched for. Raises InvalidQuery for a URL
+        that is not of the web.
         """
         source = os.fspath(image) if isinstance(image, os.PathLike) else image
         if isinstance(source, str):
@@ -185,6 +188,13 @@ class Query:
         if not isinstance(found.root, Condition):
             raise InvalidQuery(f"{condition!r} is no condition; expected one such as 'iso:>800'.")
         return found
+
+    @staticmethod
+    def reference() -> str:
+        """The language of lines in short, such as for a language model that is to write some."""
+        from pixseek.query.fields import reference
+
+        return reference()
 
     @property
     def pictures(self) -> list[ImageSource]:
@@ -222,9 +232,9 @@ def check_name(picture: str) -> None:
     """Raise InvalidQuery unless it can be a picture's path or id."""
     if not picture.strip():
         raise InvalidQuery("a picture has no name; expected a path, or an id of the library.")
-    if _ADDRESS.match(picture):
+    if _URL.match(picture) and not is_url(picture):
         raise InvalidQuery(
-            "pictures are not fetched from addresses; expected a path. Save it, and name the file."
+            "pictures are fetched by http:// and https:// only; expected one of them, or a path."
         )
 
 

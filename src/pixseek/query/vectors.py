@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,8 @@ from pixseek.moments import key_of
 from pixseek.query.plan import Term
 from pixseek.query.tree import ImageSource, Like, Text
 from pixseek.ranking import Part, Way
-from pixseek.ranking.sentences import text_vector
 from pixseek.records import USUAL, Bounds, Vector, Vectors
+from pixseek.urls import fetched, is_url
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -45,7 +46,8 @@ def ways(
     # The store reads its codes from disk while the model is loaded: together a cold search
     # is about a quarter faster.
     preloading = threading.Thread(target=_preload, args=(opened, meanwhile))
-    preloading.start()
+    if not opened.is_loaded:
+        preloading.start()
     if any(isinstance(term.shown, Like) for terms in alternatives for term in terms):
         from pixseek import isolation
 
@@ -58,7 +60,8 @@ def ways(
         beside = text_beside_pictures(opened.encoder.space.model)
         return [_way(terms, known, beside) for terms in alternatives]
     finally:
-        preloading.join()
+        if preloading.ident is not None:
+            preloading.join()
 
 
 def _way(terms: Sequence[Term], known: Mapping[int, Vector], beside: float) -> Way:
@@ -106,7 +109,7 @@ def counted(terms: Sequence[Term], beside: float) -> list[float]:
 
 def _encoded(opened: Opened, term: Term, bounds: Bounds) -> Vector:
     if isinstance(term.shown, Text):
-        return text_vector(opened.encoder, term.shown.text)
+        return opened.text_vector(term.shown.text)
     source = term.shown.source
     if isinstance(source, str) and _ID.fullmatch(source) and not Path(source).exists():
         for item in opened.store.fetch([source]):
@@ -134,12 +137,12 @@ def encode_sources(
 def read_picture(
     source: ImageSource, side: int, bounds: Bounds = USUAL, *, of: str = ""
 ) -> Image.Image:
-    """A picture upright: a file, a file's bytes, or a Pillow image.
+    """A picture upright: a file, a file's bytes, a URL, or a Pillow image.
 
     of: the id of the item, where a file has several pictures; without it its first is read.
     Files are reduced; their shorter side keeps at least `side` pixels if it has as many. They are
     decoded in a process of its own, whoever they come from.
-    Raises MissingPath and UnreadableImage.
+    Raises MissingPath, UnreadableImage, and FetchError for what cannot be fetched.
     """
     from pixseek import isolation
     from pixseek.reader import content_of, upright
@@ -147,6 +150,11 @@ def read_picture(
     if isinstance(source, bytes | bytearray | memoryview):
         content: bytes | Path = bytes(source)
         name = "the picture given"
+    elif isinstance(source, str) and is_url(source):
+        content, name = fetched(source, bounds.fetching), source
+        if bounds.fetching is not None:
+            fewest = min(bounds.max_pixels, bounds.fetching.max_pixels)
+            bounds = replace(bounds, max_pixels=fewest)
     elif isinstance(source, str | os.PathLike):
         path = Path(os.path.expanduser(source))  # noqa: PTH111  Path raises for unknown users
         name = str(path)

@@ -15,7 +15,7 @@ from pixseek.ranking.explaining import why
 from pixseek.ranking.fulltext import Worded, worded
 from pixseek.ranking.matching import matches
 from pixseek.ranking.statistics import Statistics
-from pixseek.records import Hit, Vector, Vectors
+from pixseek.records import Hit, Region, Vector, Vectors
 from pixseek.stores import Store
 
 WORDS = 8.0
@@ -47,10 +47,12 @@ def answer(
     *,
     model: str,
     usual: Callable[[], Statistics] | None,
+    region: Callable[[Hit, Vector], Region | None] = lambda *_: None,
 ) -> list[Hit]:
     """The hits `wanted` of those that answer any of the ways, each by its best one.
 
     usual: gives the statistics of the store, where matches are wanted.
+    region: gives the part of a hit's picture that fits a query (d,) best, for what is explained.
     Ordered by score, plus what the words of a picture add; equal ones by id. An empty store gives
     [].
     """
@@ -63,7 +65,7 @@ def answer(
         found = ranking.first(depth)
         shown = found if plain else ranking.chosen(found)
         if len(shown) >= end or len(found) < depth:
-            return ranking.finished(shown[wanted.offset : end])
+            return ranking.finished(shown[wanted.offset : end], region)
         depth *= 2
 
 
@@ -125,7 +127,9 @@ class _Ranking:
             found = [*(pool[row] for row in order), *rest]
         return found
 
-    def finished(self, shown: Sequence[_Found]) -> list[Hit]:
+    def finished(
+        self, shown: Sequence[_Found], region: Callable[[Hit, Vector], Region | None]
+    ) -> list[Hit]:
         """The hits, with their matches, and why each is one where that is wanted."""
         hits = [
             replace(one.hit, match=match, worth=one.worth)
@@ -134,7 +138,13 @@ class _Ranking:
         if not self._wanted.explain:
             return hits
         return [
-            replace(hit, why=why(hit, vector, one.way.parts, one.way.where, one.words))
+            replace(
+                hit,
+                why=replace(
+                    why(hit, vector, one.way.parts, one.way.where, one.words),
+                    region=region(hit, one.way.vector),
+                ),
+            )
             for hit, one, vector in zip(hits, shown, self._of(shown), strict=True)
         ]
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pixseek.encoders import Encoder
-from pixseek.errors import MissingPath, UnreadableImage
 from pixseek.ranking import Part
 from pixseek.ranking.fulltext import Worded
 from pixseek.records import Hit, Region, Value, Vector, Why
@@ -35,32 +32,18 @@ def why(
     total = sum(added.values())
     # The query's vector is the sum of its parts, made 1 long.
     scale = hit.score / total if len(added) == len(parts) and abs(total) > 1e-9 else 1.0
-    fields = dict.fromkeys(_fields(where))
-    conditions: dict[str, Value] = {
-        field: hit.metadata[field] for field in fields if field in hit.metadata and field != "words"
-    }
     return Why(
         {name: value * scale for name, value in added.items()},
         [] if words is None else list(words.words),
         0.0 if words is None else words.share,
-        conditions,
+        _values(hit, where),
+        whole_words=_whole_words(hit, where),
     )
 
 
-def with_region(
-    hit: Hit, encoder: Encoder, vector: Vector, pixels: Callable[[Hit], Image.Image]
-) -> Hit:
-    """The hit with the part of its picture that fits the query best, if any does better than all
-    of it.
-
-    vector: (d,) of the query. pixels: reads a hit's picture; what cannot be read changes nothing.
-    """
-    if hit.why is None or not hit.paths:
-        return hit
-    with suppress(MissingPath, UnreadableImage):
-        best = region(pixels(hit), encoder, vector)
-        return replace(hit, why=replace(hit.why, region=best))
-    return hit
+def chosen(hit: Hit, where: Filter | None) -> Why:
+    """Why a picture is one that only conditions chose."""
+    return Why({}, [], 0.0, _values(hit, where), whole_words=_whole_words(hit, where))
 
 
 def region(picture: Image.Image, encoder: Encoder, vector: Vector) -> Region | None:
@@ -96,12 +79,33 @@ def _boxes() -> Iterator[tuple[float, float, float]]:
         yield from ((left, top, side) for top in steps for left in steps)
 
 
-def _fields(node: Filter | None) -> Iterator[str]:
-    """The fields that a filter asks for, as they are written."""
+def _values(hit: Hit, where: Filter | None) -> dict[str, Value]:
+    """What the picture has in the fields that a filter asks for; of its words, those asked for."""
+    found: dict[str, Value] = {}
+    asked: list[str] = []
+    for one in _conditions(where):
+        if one.field != "words" and one.field in hit.metadata:
+            found[one.field] = hit.metadata[one.field]
+        elif one.field == "words":
+            values = one.value if isinstance(one.value, tuple) else (one.value,)
+            asked += [value for value in values if isinstance(value, str)]
+    words = hit.metadata.get("words", [])
+    has = [word for word in dict.fromkeys(asked) if isinstance(words, list) and word in words]
+    return {**found, "words": has} if has else found
+
+
+def _whole_words(hit: Hit, where: Filter | None) -> list[str]:
+    """The fields of these values that were looked at word by word."""
+    asked = [one.field for one in _conditions(where) if one.operator == "word"]
+    return [field for field in dict.fromkeys(asked) if field in hit.metadata]
+
+
+def _conditions(node: Filter | None) -> Iterator[Compare]:
+    """The conditions of a filter, as they are written."""
     if isinstance(node, Compare):
-        yield node.field
+        yield node
     elif isinstance(node, Not):
-        yield from _fields(node.part)
+        yield from _conditions(node.part)
     elif isinstance(node, And | Or):
         for part in node.parts:
-            yield from _fields(part)
+            yield from _conditions(part)

@@ -12,7 +12,7 @@ the model's family count as well.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -26,17 +26,25 @@ from pixseek.records import Vectors
 
 Floats: TypeAlias = NDArray[np.float64]
 
-WEIGHTS: dict[Kind, tuple[float, float, float, float, float]] = {
-    "text": (0.761, 0.194, 2.498, -1.367, -2.293),
-    "image": (1.135, 0.0, 0.0, 0.0, -5.951),
+Fit: TypeAlias = Mapping[Kind, tuple[float, float, float, float, float]]
+FITTED: Mapping[str, Fit] = {
+    "pocket": {
+        "text": (0.761, 0.194, 2.498, -1.367, -2.293),
+        "image": (1.135, 0.0, 0.0, 0.0, -5.951),
+    }
 }
-"""Of the features, in their order, and a constant. Fitted by bench/matching.py with `pocket`."""
+"""By model: of the features, in their order, and a constant, as bench/matching.py prints them.
+Models that nobody measured have those of `pocket`: the features are deviations from what is usual
+with the model in the library, so that little of it depends on the model."""
 LIKENESS = Calibration(0.75, 15.0)
 """For pictures with a picture, of any model, as long as a library is too small to say more."""
 COPY_STEEPNESS = 60.0
 """From a score of about 0.05 below that of a copy to as much above it, pictures become the same."""
 FEW = 20
 """Pictures of a library that count as much as what is known of the model."""
+_ROWS = 8
+"""Of a product at once. Larger ones are shared out to threads of the BLAS library, which then keep
+the cores busy with waiting for more: on a server, at the cost of other searches."""
 _FLAT = 1e-3
 """Standard deviation of scores below which there is nothing to compare with."""
 
@@ -59,7 +67,7 @@ def match(part: Part, vectors: Vectors, usual: Statistics | None, model: str) ->
     scores = (vectors @ part.vector).astype(np.float64)
     logits = known.steepness * (scores - known.middle)
     if usual is not None and (found := features(part, vectors, usual)) is not None:
-        *weights, constant = WEIGHTS[part.kind]
+        *weights, constant = FITTED.get(model, FITTED["pocket"])[part.kind]
         share = len(usual.sample) / (len(usual.sample) + FEW)
         logits = share * (found @ np.array(weights) + constant) + (1 - share) * logits
     likely = _likely(logits)
@@ -83,7 +91,9 @@ def features(part: Part, vectors: Vectors, usual: Statistics) -> Floats | None:
         return None
     others = usual.neutral if part.kind == "text" else usual.sample
     mean, deviation = usual.of_texts if part.kind == "text" else usual.of_images
-    own = vectors @ others.T
+    own = np.concatenate(
+        [vectors[row : row + _ROWS] @ others.T for row in range(0, max(len(vectors), 1), _ROWS)]
+    )
     if deviation < _FLAT:
         return None
     scores, of_query = vectors @ part.vector, usual.sample @ part.vector

@@ -34,12 +34,16 @@ TEMPLATES: dict[Family, Sequence[str]] = {
 }
 """By family, as published for CLIP and used for the published figures of the others; models that no
 table knows get none."""
+OF_MODELS: dict[str, Sequence[str]] = {"pocket": ()}
+"""By model, in place of the family's, where it was measured (bench/ranking.py; for other models
+bench/matching.py --model)."""
 
 
 def sentences(text: str, model: str) -> list[str]:
     """What is encoded of a query; the query alone when it is long or the model needs no more."""
     known = MODELS.get(model)
-    templates = () if known is None else TEMPLATES.get(known.family, ())
+    of_family = () if known is None else TEMPLATES.get(known.family, ())
+    templates = OF_MODELS.get(model, of_family)
     if not templates or len(text.split()) > MOST_WORDS:
         return [text]
     return [template.format(text) for template in templates]

@@ -17,11 +17,21 @@ from pixseek.stores import check_items, check_metadata, check_query, nearest_fir
 from pixseek.stores.address import Address
 from pixseek.stores.chroma_collection import ChromaCollection, Json, Record
 from pixseek.stores.filters import Filter
-from pixseek.stores.payload import field_key, key, metadata_of, payload, plain
-from pixseek.stores.questions import Joined, Kind, Question, Range, Tokens, check_kinds, questions
+from pixseek.stores.payload import field_key, key, metadata_of, payload, plain, word_tokens
+from pixseek.stores.questions import (
+    TOO_OLD,
+    Joined,
+    Kind,
+    Question,
+    Range,
+    Tokens,
+    check_kinds,
+    questions,
+)
 from pixseek.stores.texts import meant, written
 
 EXACT, TOKENS, ID = "pixseek:exact", "pixseek:tokens", "pixseek:id"
+WORDS = "pixseek:words"
 """Keys that no field of an item has: what `field_key` gives has no colon."""
 WIDEST = 1000
 """How many values a filter may ask for: each is a part of one SQL expression, and with 5,000 of
@@ -35,15 +45,17 @@ TOGETHER = 50
 class ChromaStore:
     """Safe to use from threads."""
 
-    REFUSES: ClassVar[Mapping[Kind, str]] = {
+    REFUSES: ClassVar[dict[Kind, str]] = {
         "prefix": "Chroma cannot ask how a text begins",
         "contains": "Chroma looks inside documents only",
         "icontains": "Chroma looks inside documents only",
         "order": "Chroma orders numbers only",
+        "long words": "words of short texts only are written",
     }
 
     def __init__(self, collection: ChromaCollection) -> None:
         self._collection = collection
+        self._refuses = self.REFUSES | ({} if collection.has_words else {"words": TOO_OLD})
 
     @classmethod
     def open(cls, location: str, space: Space | None) -> ChromaStore:
@@ -79,7 +91,7 @@ class ChromaStore:
 
     def check_filter(self, where: Filter) -> None:
         name = self._collection.name
-        check_kinds(where, name, self.REFUSES)
+        check_kinds(where, name, self._refuses)
         asked = questions(where)
         if _depth(asked) > DEEPEST:
             raise UnsupportedFilter(name, f"conditions nested more than {DEEPEST} deep")
@@ -139,6 +151,8 @@ def _record(item: Item) -> Record:
     metadata |= {EXACT: made.exact, ID: written(item.id)}
     if made.tokens:  # an empty list is refused
         metadata[TOKENS] = made.tokens
+    if words := word_tokens(item.metadata):
+        metadata[WORDS] = words
     return Record(key(item.id), item.vector, metadata, document)
 
 
@@ -161,7 +175,8 @@ def _said(asked: Question) -> Json:
         return {field_key(asked.field): {f"${asked.operator}": asked.value}}
     has = "$not_contains" if asked.negated else "$contains"
     # No item has the token "": what asks for none of any is true, what asks for any of none false.
-    parts: list[Json] = [{TOKENS: {has: token}} for token in asked.tokens or ("",)]
+    where = WORDS if asked.are_words else TOKENS
+    parts: list[Json] = [{where: {has: token}} for token in asked.tokens or ("",)]
     return _joined("$and" if asked.negated else "$or", parts)
 
 

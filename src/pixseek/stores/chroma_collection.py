@@ -30,6 +30,7 @@ from pixseek.errors import InvalidStoreAddress, LibraryNotFound, PixseekError, S
 from pixseek.records import Space, Vector
 from pixseek.stores import check_stamp
 from pixseek.stores.address import Address, Metric
+from pixseek.stores.payload import LAYOUT
 from pixseek.stores.retrying import retried
 from pixseek.stores.turns import Turns
 
@@ -48,7 +49,8 @@ STAMP = "pixseek"
 """The key of a collection's metadata that says what made its vectors."""
 
 Json: TypeAlias = dict[str, Any]
-Stamp: TypeAlias = tuple[Space, Metric]
+Stamp: TypeAlias = tuple[Space, Metric, int]
+"""What made the vectors, and the layout of the metadata (`payload.LAYOUT`)."""
 _T = TypeVar("_T")
 
 
@@ -94,6 +96,7 @@ class ChromaCollection:
     def __init__(self, way: Way, collection: str, stamp: Stamp) -> None:
         self.name = way.name
         self.space = stamp[0]
+        self.has_words = stamp[2] == LAYOUT
         self._way = way
         self._batch = CLOUD_BATCH if way.is_cloud else BATCH
         self._collection = collection
@@ -110,12 +113,12 @@ class ChromaCollection:
         try:
             stored = way.ask(lambda client: _stamp(way.name, client, collection))
             if stored is None and space is not None:
-                made = (space, address.metric)
+                made = (space, address.metric, LAYOUT)
                 way.ask(lambda client: _make(client, collection, made, is_cloud=way.is_cloud))
                 stored = way.ask(lambda client: _stamp(way.name, client, collection))
             if stored is None:
                 raise LibraryNotFound(way.name)
-            check_stamp(stored, asked)
+            check_stamp(stored[:2], asked)
         except BaseException:
             way.close()
             raise
@@ -313,12 +316,12 @@ def _stamp(name: str, client: Client, collection: str) -> Stamp | None:
         part = f"a collection {collection!r} that pixseek did not make"
         raise InvalidStoreAddress(name, part, "one of its own (?collection=ANOTHER)")
     stored = json.loads(written)
-    return Space(**stored["space"]), stored["metric"]
+    return Space(**stored["space"]), stored["metric"], stored.get("layout", 1)
 
 
 def _make(client: Client, collection: str, stamp: Stamp, *, is_cloud: bool) -> None:
-    space, metric = stamp
-    written = json.dumps({"space": asdict(space), "metric": metric})
+    space, metric, layout = stamp
+    written = json.dumps({"space": asdict(space), "metric": metric, "layout": layout})
     # Chroma Cloud has an index of its own kind.
     index: Any = {"spann": {"space": metric}} if is_cloud else {"hnsw": GRAPH | {"space": metric}}
     client.get_or_create_collection(

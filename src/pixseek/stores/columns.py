@@ -9,7 +9,7 @@ import json
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -26,10 +26,10 @@ from pixseek.stores.filters import (
     Operator,
     Or,
     elements,
-    folded,
     same,
 )
 from pixseek.stores.tables import Values
+from pixseek.stores.textwords import folded, pattern
 
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
@@ -68,7 +68,8 @@ class Columns:
         self._columns: dict[str, _Column] = {}
         self._stale: dict[str, set[int]] = {}
         self._asked: Counter[str] = Counter()
-        self._masks: dict[str, Mask] = {}
+        self._masks: dict[str, NDArray[np.uint8]] = {}
+        """Filter → which rows pass it, a bit each."""
 
     def forget(self, blocks: Sequence[int], capacity: int) -> None:
         """Note that rows in these blocks changed; columns load them again when next used."""
@@ -81,32 +82,62 @@ class Columns:
                 del self._columns[field]
 
     def mask(self, connection: sqlite3.Connection, node: Filter) -> Mask:
-        """(capacity,) which rows pass, read-only. Rows without an item may pass a negation: mask
-        them too. One query asks for the same filter several times: the latest answers are kept."""
+        """(capacity,) which rows pass. Rows without an item may pass a negation: mask them too.
+
+        One query asks for the same filter several times, and many queries for the same words: the
+        latest answers are kept."""
         key = repr(node)  # unlike the nodes themselves, it tells true from 1
-        passed = self._masks.pop(key, None)
-        if passed is None:
-            passed = self._passed(connection, node)
-            passed.flags.writeable = False
-        self._masks[key] = passed
-        while len(self._masks) > max(2, min(_MASKS, _MASK_BYTES // max(self._capacity, 1))):
+        kept = self._masks.pop(key, None)
+        if kept is None:
+            kept = np.packbits(self._passed(connection, node))
+        self._masks[key] = kept
+        while len(self._masks) > max(2, min(_MASKS, _MASK_BYTES // max(len(kept), 1))):
             del self._masks[next(iter(self._masks))]
-        return passed
+        return np.unpackbits(kept, count=self._capacity).view(np.bool_)
 
     def _passed(self, connection: sqlite3.Connection, node: Filter) -> Mask:
         if isinstance(node, Not):
             return ~self.mask(connection, node.part)
+        if isinstance(node, And):
+            many = [part for part in node.parts if len(_orders(part)) > _MANY]
+            few = tuple(part for part in node.parts if len(_orders(part)) <= _MANY)
+            if many and few:
+                return self._within(connection, self.mask(connection, And(few)), many)
         if isinstance(node, And | Or):
             masks = [self.mask(connection, part) for part in node.parts]
             reduce = np.logical_and if isinstance(node, And) else np.logical_or
             joined: Mask = reduce.reduce(masks)
             return joined
         passed = np.zeros(self._capacity, np.bool_)
+        if node.field == "words" and isinstance(node.value, tuple) and _texts(node):
+            for one in node.value:  # each is kept for the next query that asks for it
+                passed |= self.mask(connection, Compare("words", "eq", one))
+            return passed
         if (texts := _texts(node)) and (node.field == "words" or self._is_seldom_asked(node.field)):
             passed[_rows_with(connection, node.field, texts)] = True
             return passed
         column = self._column(connection, node.field)
         passed[column.rows[_holds(node, column)]] = True
+        return passed
+
+    def _within(
+        self, connection: sqlite3.Connection, within: Mask, parts: Sequence[Filter]
+    ) -> Mask:
+        """Which of some rows pass parts that order numbers: only these rows are looked at.
+
+        A place with a distance is a hundred such conditions (pixseek.query.nearby), and few
+        pictures are in the box around it.
+        """
+        rows = np.flatnonzero(within)
+        held = np.ones(len(rows), np.bool_)
+        for part in parts:
+            fields = {one.field for one in _orders(part)}
+            columns = {
+                field: _narrowed(self._column(connection, field), within, rows) for field in fields
+            }
+            held &= _in_order(part, columns, len(rows))
+        passed = np.zeros(self._capacity, np.bool_)
+        passed[rows[held]] = True
         return passed
 
     def values(self, connection: sqlite3.Connection, field: str, place: Rows) -> Values:
@@ -138,6 +169,43 @@ class Columns:
         self._columns[field] = column
         self._stale[field] = set()
         return column
+
+
+def _orders(node: Filter) -> list[Compare]:
+    """The conditions of a filter, if all of them order numbers; [] for others."""
+    if isinstance(node, Compare):
+        is_order = node.operator in ORDERED and not isinstance(node.value, str)
+        return [node] if is_order else []
+    found = [_orders(part) for part in ((node.part,) if isinstance(node, Not) else node.parts)]
+    return [one for part in found for one in part] if all(found) else []
+
+
+def _narrowed(column: _Column, within: Mask, rows: Rows) -> tuple[_Column, bool]:
+    """The numbers of some rows, counted anew, and whether each row has one, in its place.
+
+    rows: those of the mask.
+    """
+    kept = np.flatnonzero(within[column.rows])
+    place = np.searchsorted(rows, column.rows[kept])
+    is_whole = len(place) == len(rows) and bool((place == np.arange(len(rows))).all())
+    return _Column(place, column.numbers[kept], column.codes[kept], {}), is_whole
+
+
+def _in_order(node: Filter, columns: Mapping[str, tuple[_Column, bool]], count: int) -> Mask:
+    """(count,) which rows of narrowed columns pass a filter that orders numbers."""
+    if isinstance(node, Not):
+        return ~_in_order(node.part, columns, count)
+    if isinstance(node, And | Or):
+        reduce = np.logical_and if isinstance(node, And) else np.logical_or
+        joined: Mask = reduce.reduce([_in_order(part, columns, count) for part in node.parts])
+        return joined
+    column, is_whole = columns[node.field]
+    held = _holds(node, column)
+    if is_whole:  # as nearly always
+        return held
+    passed = np.zeros(count, np.bool_)
+    passed[column.rows[held]] = True
+    return passed
 
 
 def _texts(node: Compare) -> list[Scalar | bytes]:
@@ -196,7 +264,8 @@ _NUMBER = np.dtype([("row", np.int64), ("value", np.float64)])
 _ROWS_AT_ONCE = 1 << 17
 _TEXTS_AT_ONCE = 500
 _SELDOM = 4
-_MASKS, _MASK_BYTES = 16, 1 << 26
+_MANY = 16
+_MASKS, _MASK_BYTES = 512, 1 << 25
 INDEXED = ("words", "folder")
 """Fields by whose texts rows are found without a look at all texts of the field."""
 
@@ -234,6 +303,9 @@ def _texts_that_hold(operator: Operator, wanted: str, column: _Column) -> Mask |
 
     Words looked at one by one lie all over the memory; joined, they are read in one sweep.
     """
+    if operator == "word":
+        found = re.compile(pattern(wanted)).search
+        return [found(folded(word)) is not None for word in column.words]
     if operator not in ("prefix", "contains", "icontains"):
         return [bool(ORDERED[operator](word, wanted)) for word in column.words]
     if "\0" in wanted:
@@ -243,8 +315,8 @@ def _texts_that_hold(operator: Operator, wanted: str, column: _Column) -> Mask |
         return [test(word, wanted) for word in column.words]
     joined, starts = column.joined()
     case = re.IGNORECASE | re.ASCII if operator == "icontains" else re.NOFLAG
-    pattern = re.compile(re.escape("\0" + wanted if operator == "prefix" else wanted), case)
-    at = np.fromiter((match.start() for match in pattern.finditer(joined)), np.int64)
+    sought = re.compile(re.escape("\0" + wanted if operator == "prefix" else wanted), case)
+    at = np.fromiter((match.start() for match in sought.finditer(joined)), np.int64)
     word = np.searchsorted(starts, at, side="right") - 1
     if operator == "prefix":  # not after a NUL that is part of a word
         word = word[starts[word] == at]

@@ -17,15 +17,17 @@ from typing import Any, Literal, TypeAlias
 
 from pixseek.errors import InvalidFilter, InvalidQuery
 from pixseek.records import TIME_FIELDS, Metadata, Scalar, Value, Where
+from pixseek.stores.textwords import folded, words_asked, words_of
 
 Operator: TypeAlias = Literal[
-    "eq", "in", "gt", "gte", "lt", "lte", "exists", "prefix", "contains", "icontains"
+    "eq", "in", "gt", "gte", "lt", "lte", "exists", "prefix", "contains", "icontains", "word"
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """One condition on one field. `value` is a tuple for `in`, None for `exists`."""
+    """One condition on one field. `value` is a tuple for `in`, None for `exists`, and for `word`
+    one that `words_asked` gives."""
 
     field: str
     operator: Operator
@@ -62,6 +64,7 @@ OPERATORS = {
     "$prefix": "text that begins with this, case-sensitive",
     "$contains": "text that has this somewhere in it, case-sensitive",
     "$icontains": "text that has this somewhere in it, whatever the case of A to Z",
+    "$words": "text that has all of these words, whatever the case of A to Z",
 }
 """Operators on a field, with their meaning (docs/filters.md is made from this)."""
 
@@ -98,6 +101,11 @@ def has_all(field: str, values: Sequence[str], rest: Filter | None) -> Filter:
         raise InvalidQuery(f"there is nothing to look for in {field}; expected letters or digits.")
     parts: list[Filter] = [Compare(field, "eq", value) for value in values]
     return And((*parts, *(() if rest is None else (rest,))))
+
+
+def has_words(field: str, text: str) -> Filter | None:
+    """The field has every word of the text; of a list any value may have it. None for signs."""
+    return _joined([Compare(field, "word", word) for word in words_asked(text)])
 
 
 def _joined(parts: list[Filter]) -> Filter | None:
@@ -161,6 +169,12 @@ def _condition(field: str, operator: str, operand: object) -> Filter:
             if not isinstance(operand, str) or not operand:
                 raise InvalidFilter({field: {operator: operand}}, "expected a text")
             return Compare(field, _TEXTUAL[operator], operand)
+        case "$words":
+            if not isinstance(operand, str) or not (found := has_words(field, operand)):
+                raise InvalidFilter(
+                    {field: {operator: operand}}, "expected a text with letters or digits"
+                )
+            return found
         case "$not":
             if not isinstance(operand, Mapping):
                 raise InvalidFilter({field: {operator: operand}}, "expected operators")
@@ -177,13 +191,6 @@ _TEXTUAL: dict[str, Operator] = {
     "$contains": "contains",
     "$icontains": "icontains",
 }
-UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_FOLDED = str.maketrans(UPPER, UPPER.lower())
-
-
-def folded(text: str) -> str:
-    """The text with A to Z in lower case. Only these: of other letters engines disagree."""
-    return text.translate(_FOLDED)
 
 
 def _scalars(field: str, operand: object) -> tuple[Scalar, ...]:
@@ -268,6 +275,8 @@ def _holds(condition: Compare, value: Scalar) -> bool:
             return wanted in value
         if condition.operator == "icontains":
             return folded(wanted) in folded(value)
+        if condition.operator == "word":
+            return wanted in words_of(value)
         return bool(ORDERED[condition.operator](value, wanted))
     if isinstance(value, bool | str) or isinstance(wanted, str):
         return False

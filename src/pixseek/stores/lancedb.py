@@ -29,10 +29,11 @@ from pixseek.errors import InvalidStoreAddress, LibraryNotFound, StoreUnavailabl
 from pixseek.records import Hit, Item, Metadata, Space, Vector
 from pixseek.stores import check_items, check_metadata, check_query, check_stamp, nearest_first
 from pixseek.stores.address import Address, Metric
-from pixseek.stores.filters import UPPER, And, Compare, Filter, Not, Or, folded
+from pixseek.stores.filters import And, Compare, Filter, Not, Or
 from pixseek.stores.payload import equals, has, metadata_of, payload, plain
 from pixseek.stores.retrying import retried
 from pixseek.stores.texts import SEPARATOR, meant, written
+from pixseek.stores.textwords import UPPER, folded, pattern
 
 BATCH = 1000
 """Keys asked for in one query."""
@@ -390,9 +391,11 @@ def _range(node: Compare, wanted: str | float) -> str:
     joined = f"array_to_string({texts}, {_quoted(SEPARATOR)})"
     if node.operator == "contains":
         return f"contains({joined}, {_quoted(text)})"
+    alike = f"translate({joined}, '{UPPER}', '{UPPER.lower()}')"
     if node.operator == "icontains":
-        alike = f"translate({joined}, '{UPPER}', '{UPPER.lower()}')"
         return f"contains({alike}, {_quoted(folded(text))})"
+    if node.operator == "word":
+        return f"regexp_like({alike}, {_quoted(pattern(text, SEPARATOR))})"
     if node.operator == "prefix":
         start = _quoted(SEPARATOR)
         return f"contains(concat({start}, {joined}), {_quoted(SEPARATOR + text)})"

@@ -11,6 +11,7 @@ docs/decisions/002-exact-local-store.md has the measurements.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -283,12 +284,11 @@ class LocalStore:
                 break
             chunk = rows[start : start + RESCORE_AT_ONCE].tolist()
             scores = score(_vectors(connection, chunk), vector).tolist()
-            ids = _ids(connection, chunk)
-            best += [
-                (-score, ids[row], row)
-                for row, score in zip(chunk, scores, strict=True)
-                if min_score is None or score >= min_score
-            ]
+            good = sorted(scores, reverse=True)[k - 1] if k < len(scores) else -math.inf
+            least = max(good, -math.inf if min_score is None else min_score)
+            near = {row: score for row, score in zip(chunk, scores, strict=True) if score >= least}
+            ids = _ids(connection, list(near))
+            best += [(-score, ids[row], row) for row, score in near.items()]
             best = sorted(best)[:k]
         return best
 

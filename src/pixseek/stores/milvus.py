@@ -21,9 +21,9 @@ from pixseek.records import Hit, Item, Metadata, Space, Vector
 from pixseek.stores import check_items, check_metadata, check_query, check_stamp, nearest_first
 from pixseek.stores.address import Address
 from pixseek.stores.filters import Filter
-from pixseek.stores.milvus_collection import FACTS, PIECE, PIECES, TOKENS, Collection, Row
-from pixseek.stores.payload import field_key, key, metadata_of, payload, plain
-from pixseek.stores.questions import Joined, Kind, Question, Range, check_kinds, questions
+from pixseek.stores.milvus_collection import FACTS, PIECE, PIECES, TOKENS, WORDS, Collection, Row
+from pixseek.stores.payload import field_key, key, metadata_of, payload, plain, word_tokens
+from pixseek.stores.questions import TOO_OLD, Joined, Kind, Question, Range, check_kinds, questions
 
 BATCH = 1000
 """Rows written or read in one call: 2 MB of vectors of 512 dimensions, where gRPC allows 64."""
@@ -44,11 +44,12 @@ _T = TypeVar("_T")
 class MilvusStore:
     """Safe to use from threads."""
 
-    REFUSES: ClassVar[Mapping[Kind, str]] = {
+    REFUSES: ClassVar[dict[Kind, str]] = {
         "prefix": "Milvus cannot ask how a text in a list begins",
         "contains": "Milvus cannot look inside a text in a list",
         "icontains": "Milvus cannot look inside a text in a list",
         "order": "Milvus cannot order the texts in a list",
+        "long words": "words of short texts only are written",
     }
 
     def __init__(self, collection: Collection) -> None:
@@ -56,6 +57,7 @@ class MilvusStore:
         self._client, self._ask = collection.client, collection.ask
         self._writing = threading.Lock()
         self._closed = False
+        self._refuses = self.REFUSES | ({} if collection.has_words else {"words": TOO_OLD})
 
     @classmethod
     def open(cls, location: str, space: Space | None) -> MilvusStore:
@@ -104,9 +106,16 @@ class MilvusStore:
     def _write(self, rows: list[Row]) -> None:
         with self._writing:
             for batch in _batches(rows, BATCH):
-                self._ask(self._client.upsert, data=batch)
+                gone = {row["pk"]: dict.fromkeys(_fields(row)) for row in self._before(batch)}
+                whole = [{**gone.get(row["pk"], {}), **row} for row in batch]
+                self._ask(self._client.upsert, data=whole)
             if rows:
                 self._settle()
+
+    def _before(self, rows: Iterable[Row]) -> list[Row]:
+        """The rows that are there with these keys. Milvus Lite keeps fields that are no longer
+        given, as a partial update would; so what they had is said to be nothing now."""
+        return self._rows((row["pk"] for row in rows), [*_KEYS, "pixseek_exact"])
 
     def _settle(self) -> None:
         """Let Milvus Lite put on disk what it has in memory; a server's log is durable as it is.
@@ -119,21 +128,26 @@ class MilvusStore:
     def _row(self, item: Item) -> Row:
         written = payload(item.metadata)
         own = key(item.id)
-        return {
-            **plain(item.id, item.metadata),
-            **{f"#{field_key(field)}": number for field, number in written.numbers.items()},
+        row = {
+            **_dynamic(item.id, item.metadata),
             "pk": own,
             "vector": item.vector,
             "pixseek_id": [] if own == item.id else _pieces(item.id, json.dumps(item.id)),
             "pixseek_exact": _pieces(item.id, written.exact),
-            "pixseek_tokens": self._tokens(item.id, written.tokens),
+            "pixseek_tokens": self._tokens(item.id, "values", written.tokens),
         }
+        if self._collection.has_words:
+            columns: dict[str, list[str]] = {name: [] for name in WORDS}
+            for token in word_tokens(item.metadata):
+                columns[_column(token)].append(token)
+            row |= {name: self._tokens(item.id, "words", some) for name, some in columns.items()}
+        return row
 
-    def _tokens(self, id: str, tokens: list[str]) -> list[str] | str:
+    def _tokens(self, id: str, what: str, tokens: list[str]) -> list[str] | str:
         if self._collection.arrays:
-            _check_amount(id, "values", len(tokens), TOKENS)
+            _check_amount(id, what, len(tokens), TOKENS)
             return tokens
-        _check_amount(id, "values", len(tokens), FACTS // (2 * HASH_BYTES + 1) - 1)
+        _check_amount(id, what, len(tokens), FACTS // (2 * HASH_BYTES + 1) - 1)
         return f" {' '.join(map(_hash, tokens))} "
 
     # Reading
@@ -146,7 +160,7 @@ class MilvusStore:
         return found
 
     def check_filter(self, where: Filter) -> None:
-        check_kinds(where, self._collection.shown, self.REFUSES)
+        check_kinds(where, self._collection.shown, self._refuses)
 
     def ids(self, where: Filter | None = None) -> Iterator[str]:
         return map(_id, self._all(where, _KEYS))
@@ -231,11 +245,12 @@ class MilvusStore:
             return f"{name} {_SIGNS[question.operator]} {question.value!r}"
         if not question.tokens:
             return _EVERY if question.negated else _NONE
+        where = _column(question.tokens[0]) if question.are_words else "pixseek_tokens"
         if self._collection.arrays:
             texts = json.dumps(question.tokens, ensure_ascii=False)
-            said = f"array_contains_any(pixseek_tokens, {texts})"
+            said = f"array_contains_any({where}, {texts})"
         else:
-            parts = (f'pixseek_tokens like "% {_hash(one)} %"' for one in question.tokens)
+            parts = (f'{where} like "% {_hash(one)} %"' for one in question.tokens)
             said = f"({' or '.join(parts)})"
         return f"not {said}" if question.negated else said
 
@@ -252,6 +267,17 @@ class MilvusStore:
         if not self._closed:
             self._closed = True
             self._collection.close()
+
+
+def _dynamic(id: str, metadata: Metadata) -> dict[str, object]:
+    """The fields that only some rows have: numbers, and what other programs read."""
+    numbers = payload(metadata).numbers
+    named = {f"#{field_key(field)}": number for field, number in numbers.items()}
+    return {**plain(id, metadata), **named}
+
+
+def _fields(row: Row) -> list[str]:
+    return list(_dynamic(_id(row), _metadata(row)))
 
 
 def _item(row: Row) -> Item:
@@ -281,6 +307,11 @@ def _check_amount(id: str, what: str, amount: int, most: int) -> None:
 
 def _hash(token: str) -> str:
     return blake2b(token.encode(), digest_size=HASH_BYTES).hexdigest()
+
+
+def _column(token: str) -> str:
+    """Where a word's token is kept."""
+    return WORDS[int(_hash(token)[:8], 16) % len(WORDS)]
 
 
 def _batches(values: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -17,11 +17,19 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 
 from pixseek.records import Metadata, Scalar
 from pixseek.stores.filters import elements
+from pixseek.stores.textwords import words_of
 
+LAYOUT = 2
+"""What is written of an item in a collection made now: 1 had no words, and no texts in lower case.
+A collection keeps the layout that it was made with, so that all of its items have the same."""
+UNWORDED = frozenset({"path", "folder", "name", "extension", "text", "text_lines", "words"})
+"""Fields whose words are not written: of files, which are asked for by folder or whole, and long
+texts of pictures, whose words are in the field `words`. Engines bound what they keep of an item."""
 LONGEST = 200
 """Bytes of a token that is kept as it reads; a longer one ends in a hash."""
 
@@ -63,6 +71,22 @@ def metadata_of(exact: str) -> Metadata:
     return metadata
 
 
+def word_tokens(metadata: Metadata) -> list[str]:
+    """A token for every word of every text, except of `UNWORDED` fields; in no order, each once."""
+    tokens: dict[str, None] = {}
+    for field, value in metadata.items():
+        if field not in UNWORDED:
+            for one in elements(value):
+                if isinstance(one, str):
+                    tokens.update(dict.fromkeys(has_word(field, word) for word in words_of(one)))
+    return list(tokens)
+
+
+def has_word(field: str, word: str) -> str:
+    """The token of an item whose field has a text with that word."""
+    return _token(field, "w", word)
+
+
 def has(field: str) -> str:
     """The token of an item that has the field, with at least one value."""
     return _token(field, "?", "")
@@ -87,14 +111,19 @@ def _token(field: str, kind: str, value: str) -> str:
 
     The quotes around the field keep apart what would else read alike.
     """
-    text = json.dumps(field) + kind + value
+    text = _quoted(field) + kind + value
     try:
         plain = len(text.encode()) <= LONGEST and text.isprintable() and not value.startswith("~")
     except UnicodeEncodeError:
         plain = False
     if plain:
         return text
-    return f"{json.dumps(field)[:80]}{kind}~{_digest(text)}"
+    return f"{_quoted(field)[:80]}{kind}~{_digest(text)}"
+
+
+@lru_cache(1000)
+def _quoted(field: str) -> str:
+    return json.dumps(field)
 
 
 PLAIN_BYTES = 1000

@@ -20,9 +20,17 @@ from pixseek.records import Hit, Item, Metadata, Space, Vector
 from pixseek.stores import check_items, check_metadata, check_query, nearest_first
 from pixseek.stores.address import Address
 from pixseek.stores.filters import Filter
-from pixseek.stores.payload import compact, field_key, key, metadata_of, payload, plain
+from pixseek.stores.payload import (
+    compact,
+    field_key,
+    key,
+    metadata_of,
+    payload,
+    plain,
+    word_tokens,
+)
 from pixseek.stores.pinecone_index import Place, Service
-from pixseek.stores.questions import Joined, Kind, Question, Range, check_kinds, questions
+from pixseek.stores.questions import TOO_OLD, Joined, Kind, Question, Range, check_kinds, questions
 
 UPSERT_RECORDS, UPSERT_BYTES = 1000, 1_900_000
 """What one request may write: Pinecone allows 1000 records and 2 MB."""
@@ -45,17 +53,19 @@ Json: TypeAlias = dict[str, Any]
 class PineconeStore:
     """Safe to use from threads."""
 
-    REFUSES: ClassVar[Mapping[Kind, str]] = {
+    REFUSES: ClassVar[dict[Kind, str]] = {
         "prefix": "Pinecone cannot ask how a text begins",
         "contains": "Pinecone cannot look inside a text",
         "icontains": "Pinecone cannot look inside a text",
         "order": "Pinecone orders numbers only",
+        "long words": "words of short texts only are written",
     }
 
     def __init__(self, service: Service, place: Place) -> None:
         self._service = service
         self._place = place
         self._index, self._namespace = place.index, place.namespace
+        self._refuses = self.REFUSES | ({} if place.has_words else {"words": TOO_OLD})
         self._seen: Callable[[], bool] | None = None
         """Whether the last write is seen; None once it has been."""
 
@@ -88,13 +98,13 @@ class PineconeStore:
     def add(self, items: Sequence[Item]) -> None:
         check_items(items, self.space.dimensions)
         last = {item.id: item for item in items}
-        self._write([_record(item) for item in last.values()])
+        self._write([self._record(item) for item in last.values()])
 
     def update_metadata(self, changes: Mapping[str, Metadata]) -> None:
         """Writes items whole: Pinecone's own update keeps fields that are no longer given."""
         check_metadata(changes)
         found = self.fetch(changes)
-        self._write([_record(Item(one.id, one.vector, changes[one.id])) for one in found])
+        self._write([self._record(Item(one.id, one.vector, changes[one.id])) for one in found])
 
     def delete(self, ids: Iterable[str]) -> int:
         there = list(self._records([key(id) for id in set(ids)]))
@@ -103,6 +113,10 @@ class PineconeStore:
             # The client says nothing of when in the log it was, so the deleted are looked for.
             self._seen = partial(self._is_gone, batch)
         return len(there)
+
+    def _record(self, item: Item) -> Json:
+        # An older set stays as it is: what it could keep before is not too big now.
+        return _record(item, word_tokens(item.metadata) if self._place.has_words else [])
 
     def _write(self, records: list[Json]) -> None:
         for batch in _sized(records):
@@ -139,7 +153,7 @@ class PineconeStore:
         return [_item(found[key(id)]) for id in wanted if key(id) in found]
 
     def check_filter(self, where: Filter) -> None:
-        check_kinds(where, self._service.shown, self.REFUSES)
+        check_kinds(where, self._service.shown, self._refuses)
 
     def ids(self, where: Filter | None = None) -> Iterator[str]:
         if where is not None:
@@ -265,14 +279,14 @@ class _Nothing:
         self.pagination = self.response_info = None
 
 
-def _record(item: Item) -> Json:
+def _record(item: Item, words: list[str]) -> Json:
     written = payload(item.metadata)
     own = key(item.id)
     metadata: Json = {
         **{f"#{field_key(field)}": number for field, number in written.numbers.items()},
         "pixseek_key": own,
         "pixseek_exact": compact(written.exact),
-        "pixseek_tokens": [ITEM, *written.tokens],
+        "pixseek_tokens": [ITEM, *written.tokens, *words],
     }
     if own != item.id:
         metadata["pixseek_id"] = compact(json.dumps(item.id))

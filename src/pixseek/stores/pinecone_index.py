@@ -24,7 +24,7 @@ from pixseek.errors import InvalidStoreAddress, StoreUnavailable
 from pixseek.records import Space
 from pixseek.stores import check_stamp
 from pixseek.stores.address import Address, Metric
-from pixseek.stores.payload import key
+from pixseek.stores.payload import LAYOUT, key
 
 CALL_S = 30.0
 """Seconds one try of a call may take. The client tries three times more by itself, backing off with
@@ -56,6 +56,8 @@ class Place:
     """Of the index; None when only its host was given."""
     namespace: str
     space: Space
+    has_words: bool
+    """Whether its records have tokens for words; not if an earlier pixseek made it."""
 
 
 class Service:
@@ -110,22 +112,23 @@ class Service:
         namespace = key(self._address.collection)
         for name, index in self._candidates():
             if (said := self._stamp(index, namespace)) is not None:
-                check_stamp(said, (space, self._address.metric))
-                return Place(index, name, namespace, said[0])
+                check_stamp(said[:2], (space, self._address.metric))
+                return Place(index, name, namespace, said[0], said[2] == LAYOUT)
         return None
 
     def make(self, space: Space) -> Place:
         """A new set, in a new index where there is none yet."""
         name, index = self._room_for(space)
         namespace = key(self._address.collection)
+        said = {"space": json.dumps(asdict(space)), "metric": self._address.metric}
         record = {
             "id": namespace,
             "values": [1.0] + [0.0] * (space.dimensions - 1),
-            "metadata": {"space": json.dumps(asdict(space)), "metric": self._address.metric},
+            "metadata": {**said, "layout": LAYOUT},
         }
         self._call(lambda: index.upsert(vectors=[record], namespace=STAMPS))
         self.wait(lambda: self._stamp(index, namespace) is not None)
-        return Place(index, name, namespace, space)
+        return Place(index, name, namespace, space, True)
 
     def drop(self, place: Place) -> None:
         """Delete a set; with the last one also the index, if it was made here."""
@@ -168,12 +171,13 @@ class Service:
         """Whether it is a collection of `Address.beside`, so that its width may be another."""
         return "--" in self._address.collection
 
-    def _stamp(self, index: Index, namespace: str) -> tuple[Space, Metric] | None:
+    def _stamp(self, index: Index, namespace: str) -> tuple[Space, Metric, int] | None:
         found = self.ask(lambda: index.fetch(ids=[namespace], namespace=STAMPS))
         stamp = None if found is None else found.vectors.get(namespace)
         if stamp is None or stamp.metadata is None:
             return None
-        return Space(**json.loads(stamp.metadata["space"])), stamp.metadata["metric"]
+        said = stamp.metadata
+        return Space(**json.loads(said["space"])), said["metric"], int(said.get("layout", 1))
 
     def _room_for(self, space: Space) -> tuple[str | None, Index]:
         """(name, index) of an index for vectors of that width, made if need be."""

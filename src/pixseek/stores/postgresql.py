@@ -23,10 +23,11 @@ from pixseek.errors import LibraryNotFound, StoreError
 from pixseek.records import Hit, Item, Metadata, Space, Value, Vector
 from pixseek.stores import check_items, check_metadata, check_query, check_stamp
 from pixseek.stores.address import Address, Metric
-from pixseek.stores.filters import UPPER, And, Filter, Not, Or, folded
+from pixseek.stores.filters import And, Filter, Not, Or
 from pixseek.stores.payload import equals, has, metadata_of, payload, plain
 from pixseek.stores.postgresql_server import LOCK, Connection, Server
 from pixseek.stores.texts import meant, written
+from pixseek.stores.textwords import UPPER, folded, pattern
 
 BATCH = 500
 """Rows in one message to the server."""
@@ -334,6 +335,9 @@ def condition(node: Filter | None) -> Composable:
     values = f"$.{json.dumps(written(field))}[*]"  # in PostgreSQL's language for JSON
     if node.operator in ("contains", "icontains"):
         return _contains(node.operator == "icontains", values, written(str(wanted)))
+    if node.operator == "word":
+        expression = Literal(pattern(written(str(wanted))))
+        return _any_text(values, SQL("{} ~ {}").format(_FOLDED_VALUE, expression))
     value = json.dumps(written(wanted) if isinstance(wanted, str) else float(wanted))
     test = "starts with" if node.operator == "prefix" else _SIGNS[node.operator]
     query = SQL("coalesce(metadata @? {}, false)")
@@ -342,13 +346,20 @@ def condition(node: Filter | None) -> Composable:
 
 def _contains(any_case: bool, values: str, wanted: str) -> Composed:
     """Whether one of the texts at a path of the metadata has another in it."""
-    text = SQL("value #>> '{{}}'").format()
-    if any_case:
-        text = SQL("translate({}, {}, {})").format(text, Literal(UPPER), Literal(UPPER.lower()))
-        wanted = folded(wanted)
-    return SQL(
-        "EXISTS (SELECT FROM jsonb_path_query(metadata, {}) AS value WHERE strpos({}, {}) > 0)"
-    ).format(Literal(f'{values} ? (@.type() == "string")'), text, Literal(wanted))
+    text = _FOLDED_VALUE if any_case else _VALUE
+    wanted = folded(wanted) if any_case else wanted
+    return _any_text(values, SQL("strpos({}, {}) > 0").format(text, Literal(wanted)))
+
+
+def _any_text(values: str, test: Composable) -> Composed:
+    """Whether the test holds for one of the texts, each called `value`, at a path."""
+    return SQL("EXISTS (SELECT FROM jsonb_path_query(metadata, {}) AS value WHERE {})").format(
+        Literal(f'{values} ? (@.type() == "string")'), test
+    )
+
+
+_VALUE = SQL("value #>> '{{}}'").format()
+_FOLDED_VALUE = SQL("translate({}, {}, {})").format(_VALUE, Literal(UPPER), Literal(UPPER.lower()))
 
 
 def _row(id: str, metadata: Metadata) -> tuple[object, ...]:

@@ -20,7 +20,18 @@ from pixseek.errors import LibraryNotFound, PixseekError, StoreUnavailable
 from pixseek.records import Space, Vector
 from pixseek.stores import check_stamp
 from pixseek.stores.address import Address, Metric
-from pixseek.stores.qdrant import EF, PAGE, TOKENS, IndexKind, Json, Point, QdrantStore
+from pixseek.stores.payload import LAYOUT
+from pixseek.stores.qdrant import (
+    EF,
+    OLD,
+    PAGE,
+    SCANNED_KB,
+    TOKENS,
+    IndexKind,
+    Json,
+    Point,
+    QdrantStore,
+)
 from pixseek.stores.questions import Kind
 from pixseek.stores.turns import Turns
 
@@ -47,8 +58,6 @@ class Loaded:
 class EmbeddedPoints:
     """A collection in a folder of this machine."""
 
-    refuses: Mapping[Kind, str] = QdrantStore.REFUSES
-
     def __init__(self, name: str, stamp: Stamp, turns: Turns[Loaded], *, is_exact: bool) -> None:
         self.name = name
         self.space = stamp[0]
@@ -57,6 +66,8 @@ class EmbeddedPoints:
         self._is_exact = is_exact
         self._has_written = False
         self._is_closed = False
+        is_new = _layout(turns.folder) == LAYOUT
+        self.refuses: Mapping[Kind, str] = QdrantStore.REFUSES | ({} if is_new else OLD)
 
     @classmethod
     def open(cls, address: Address, space: Space | None) -> EmbeddedPoints:
@@ -205,6 +216,11 @@ def _stamp(folder: Path) -> Stamp | None:
     return Space(**stored["space"]), stored["metric"]
 
 
+def _layout(folder: Path) -> int:
+    layout: int = json.loads((folder / "stamp.json").read_text()).get("layout", 1)
+    return layout
+
+
 def _make(folder: Path, stamp: Stamp) -> None:
     """A new shard, unless another process was faster; the stamp is written when it is whole."""
     if _stamp(folder) is not None:
@@ -213,14 +229,15 @@ def _make(folder: Path, stamp: Stamp) -> None:
     edge.EdgeShard.create(str(folder / "shard"), _config(stamp)).close()
     space, metric = stamp
     new = folder / "stamp.json.new"
-    new.write_text(json.dumps({"space": asdict(space), "metric": metric}))
+    new.write_text(json.dumps({"space": asdict(space), "metric": metric, "layout": LAYOUT}))
     new.replace(folder / "stamp.json")
 
 
 def _config(stamp: Stamp, threshold: int | None = None) -> edge.EdgeConfig:
     vectors = edge.EdgeVectorParams(size=stamp[0].dimensions, distance=_DISTANCES[stamp[1]])
     optimizers = edge.EdgeOptimizersConfig(indexing_threshold=threshold)
-    return edge.EdgeConfig(vectors, optimizers=optimizers)
+    graph = edge.HnswIndexConfig(16, 100, SCANNED_KB)  # the first two are Qdrant's own
+    return edge.EdgeConfig(vectors, optimizers=optimizers, hnsw_config=graph)
 
 
 def _load(folder: Path, threshold: int | None) -> Loaded:

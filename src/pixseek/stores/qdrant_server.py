@@ -17,7 +17,18 @@ from pixseek.errors import InvalidStoreAddress, LibraryNotFound, PixseekError, S
 from pixseek.records import Space, Vector
 from pixseek.stores import check_stamp
 from pixseek.stores.address import Address, Metric
-from pixseek.stores.qdrant import EF, PAGE, TOKENS, IndexKind, Json, Point, QdrantStore
+from pixseek.stores.payload import LAYOUT
+from pixseek.stores.qdrant import (
+    EF,
+    OLD,
+    PAGE,
+    SCANNED_KB,
+    TOKENS,
+    IndexKind,
+    Json,
+    Point,
+    QdrantStore,
+)
 from pixseek.stores.questions import Kind
 from pixseek.stores.retrying import retried
 
@@ -80,8 +91,12 @@ class ServerPoints:
         if self._version < OLDEST:
             reason = f"it is version {shown}, and {'.'.join(map(str, OLDEST))} or newer is needed"
             raise StoreUnavailable(self.name, reason)
-        since: dict[Kind, tuple[int, int]] = {"prefix": PREFIX_SINCE, "contains": SUBSTRING_SINCE}
-        self.refuses = dict(QdrantStore.REFUSES) | {
+        since: dict[Kind, tuple[int, int]] = {
+            "prefix": PREFIX_SINCE,
+            "contains": SUBSTRING_SINCE,
+            "icontains": SUBSTRING_SINCE,
+        }
+        self.refuses = QdrantStore.REFUSES | {
             kind: f"this server is Qdrant {shown}, and {'.'.join(map(str, first))} is needed"
             for kind, first in since.items()
             if self._version < first
@@ -90,11 +105,15 @@ class ServerPoints:
     def _stamp(self, space: Space | None, metric: Metric) -> None:
         stored = self._stored()
         if stored is None and space is not None:
-            written = {"space": asdict(space), "metric": metric}
+            written = {"space": asdict(space), "metric": metric, "layout": LAYOUT}
             vectors = models.VectorParams(size=space.dimensions, distance=_DISTANCES[metric])
+            graph = models.HnswConfigDiff(full_scan_threshold=SCANNED_KB)
             self._ask(
                 lambda: self._client.create_collection(
-                    self._collection, vectors_config=vectors, metadata={STAMP: written}
+                    self._collection,
+                    vectors_config=vectors,
+                    hnsw_config=graph,
+                    metadata={STAMP: written},
                 ),
                 fine=409,  # another process was faster
             )
@@ -114,6 +133,8 @@ class ServerPoints:
         if written is None:
             part = f"a collection {self._collection!r} that pixseek did not make"
             raise InvalidStoreAddress(self.name, part, "one of its own (?collection=ANOTHER)")
+        if written.get("layout", 1) != LAYOUT:
+            self.refuses = dict(self.refuses) | OLD
         return Space(**written["space"]), written["metric"]
 
     def index(self, fields: Iterable[str], kind: IndexKind) -> None:

@@ -13,10 +13,16 @@ from typing import Literal, TypeAlias, cast
 
 from pixseek.errors import UnsupportedFilter
 from pixseek.stores.filters import And, Compare, Filter, Not, Or
-from pixseek.stores.payload import equals, has, has_number
+from pixseek.stores.payload import UNWORDED, equals, has, has_number, has_word
 
-Kind: TypeAlias = Literal["prefix", "contains", "icontains", "order"]
-"""Conditions that cannot be asked of a payload; `order` is that of texts."""
+Kind: TypeAlias = Literal["prefix", "contains", "icontains", "order", "words", "long words"]
+"""Conditions that not every engine can answer; `order` is that of texts, `long words` are those of
+`payload.UNWORDED`."""
+TOO_OLD = (
+    "its collection was made before pixseek wrote what that needs; `pixseek move --to` the same "
+    "place with another ?collection= writes it, and encodes nothing"
+)
+"""Why one of an older layout cannot answer."""
 Order: TypeAlias = Literal["gt", "gte", "lt", "lte"]
 _OPPOSITE: dict[Order, Order] = {"gt": "lte", "gte": "lt", "lt": "gte", "lte": "gt"}
 
@@ -28,6 +34,8 @@ class Tokens:
     tokens: tuple[str, ...]
     """None at all: no item has one, and every item has none."""
     negated: bool = False
+    are_words: bool = False
+    """Whether they are of `payload.word_tokens`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ Question: TypeAlias = Tokens | Range | Joined
 
 
 def questions(node: Filter, *, negated: bool = False) -> Question:
-    """The same filter; it must have passed `check_kinds` for all three kinds."""
+    """The same filter; it must have passed `check_kinds` for all kinds but `words`."""
     if isinstance(node, Not):
         return questions(node.part, negated=not negated)
     if isinstance(node, And | Or):
@@ -63,6 +71,8 @@ def questions(node: Filter, *, negated: bool = False) -> Question:
         return Tokens((has(node.field),), negated)
     if node.operator == "eq":
         return Tokens((equals(node.field, node.value),), negated)
+    if node.operator == "word":
+        return Tokens((has_word(node.field, str(node.value)),), negated, are_words=True)
     order, value = cast("Order", node.operator), float(node.value)
     if not negated:
         return Range(node.field, order, value)
@@ -81,7 +91,8 @@ def check_kinds(node: Filter, store: str, refused: Mapping[Kind, str]) -> None:
         for part in node.parts:
             check_kinds(part, store, refused)
     elif (kind := _kind(node)) is not None and kind in refused:
-        condition = f"${node.operator} {node.value!r} on {node.field!r} ({refused[kind]})"
+        named = "$words" if node.operator == "word" else f"${node.operator}"
+        condition = f"{named} {node.value!r} on {node.field!r} ({refused[kind]})"
         raise UnsupportedFilter(store, condition)
 
 
@@ -89,5 +100,7 @@ def _kind(condition: Compare) -> Kind | None:
     operator = condition.operator
     if operator == "prefix" or operator == "contains" or operator == "icontains":
         return operator
+    if operator == "word":
+        return "long words" if condition.field in UNWORDED else "words"
     ordered = condition.operator in _OPPOSITE and isinstance(condition.value, str)
     return "order" if ordered else None

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 
 from pixseek.records import Hit as Found
-from pixseek.records import Metadata
+from pixseek.records import Media, Metadata, media_of
 
 
 def shown(text: object) -> object:
@@ -51,7 +51,8 @@ class Hit(BaseModel):
     camera_model: Text | None
     latitude: float | None
     longitude: float | None
-    media: Literal["image", "animation", "video", "document"]
+    media: Media
+    duration: float | None = Field(description="seconds of a video or animation, where known")
 
 
 class Hits(BaseModel):
@@ -81,6 +82,7 @@ class Item(BaseModel):
     metadata: dict[Text, Value]
     paths: list[Text]
     links: Links
+    hit: Hit = Field(description="it as searches give it, without a score")
 
 
 class FacetCount(BaseModel):
@@ -104,6 +106,87 @@ class MapCell(BaseModel):
     longitude: float
     count: int
     id: Text
+
+
+class SkippedFile(BaseModel):
+    """A file that could not be read."""
+
+    path: Text
+    reason: Text
+
+
+class DuplicateFile(BaseModel):
+    """A file of a picture that others hold, too."""
+
+    id: Text = Field(description="of the picture; files that are equal bit by bit share it")
+    path: Text
+    name: Text
+    width: int | None
+    height: int | None
+    format: Text
+    size_bytes: int
+    modified: float = Field(description="seconds since 1970, UTC")
+    thumbnail: Text = Field(description="address of its small picture")
+
+
+class DuplicateCopy(DuplicateFile):
+    """A file that holds what the one to keep holds."""
+
+    kind: Literal["exact", "near"] = Field(description="equal bit by bit, or changed")
+    likeness: float = Field(description="how far it is the picture to keep, 0 to 1")
+
+
+class DuplicateGroup(BaseModel):
+    """Files of one picture."""
+
+    keep: DuplicateFile
+    why: str = Field(description="why that one is to be kept")
+    copies: list[DuplicateCopy]
+
+
+class Duplicates(BaseModel):
+    """Files that hold the same picture: one page of the groups, and figures of all."""
+
+    counting: bool = Field(description="whether it is still looked for; ask again")
+    done: int = Field(description="pictures that have been looked at")
+    total: int = Field(description="pictures to look at; 0 while that is not known")
+    groups: list[DuplicateGroup]
+    next: str | None = Field(description="cursor of the next page; null when there is none")
+    groups_total: int
+    copies_total: int = Field(description="files to spare")
+    copies_bytes: int
+    skipped: list[SkippedFile] = Field(description="pictures that could not be compared")
+
+
+class Cluster(BaseModel):
+    """Pictures that show much the same."""
+
+    id: Text = Field(description="of the picture nearest the middle; /search?group= takes it")
+    name: Text
+    labels: list[Text] = Field(description="what they show more than others do, best first")
+    size: int
+    tightness: float = Field(description="mean cosine with the middle, -1 to 1")
+    hits: list[Hit] = Field(description="some of them, those nearest the middle first")
+
+
+class Clusters(BaseModel):
+    """All pictures, in groups."""
+
+    counting: bool = Field(description="whether they are still being grouped; ask again")
+    groups: list[Cluster]
+
+
+class SavedSearch(BaseModel):
+    """A search that has a name."""
+
+    name: Text
+    line: Text = Field(description="in the query language (docs/query.md)")
+
+
+class SavedSearches(BaseModel):
+    """The searches that were saved in the library, in order of their names."""
+
+    searches: list[SavedSearch]
 
 
 class Completion(BaseModel):
@@ -134,13 +217,6 @@ class FolderStatus(BaseModel):
     present: bool
 
 
-class SkippedFile(BaseModel):
-    """A file that could not be read."""
-
-    path: Text
-    reason: Text
-
-
 class Status(BaseModel):
     """What the library holds, and who writes to it."""
 
@@ -158,17 +234,11 @@ class Status(BaseModel):
     writable: bool = Field(description="whether jobs may be started here (--allow-write)")
 
 
-class JobRequest(BaseModel):
-    """What to start."""
-
-    kind: Literal["index"]
-
-
 class Job(BaseModel):
     """A run that changes the library, and how far it is. Counts are of files."""
 
     id: str
-    kind: Literal["index"]
+    kind: Literal["index", "captions", "labels", "text"]
     state: Literal["waiting", "running", "done", "failed", "stopped"]
     started: float = Field(description="seconds since 1970")
     finished: float | None
@@ -215,7 +285,6 @@ def hit(found: Found, prefix: str, *, scored: bool) -> Hit:
         first = value[0] if isinstance(value, list) and value else value
         return first if isinstance(first, str) else None
 
-    media = text("media") or "image"
     return Hit(
         id=id,
         score=found.score if scored else None,
@@ -232,7 +301,8 @@ def hit(found: Found, prefix: str, *, scored: bool) -> Hit:
         camera_model=text("camera_model"),
         latitude=number("latitude"),
         longitude=number("longitude"),
-        media=media if media in ("animation", "video", "document") else "image",  # type: ignore[arg-type]  # narrowed to the literals
+        media=media_of(metadata),
+        duration=number("duration"),
     )
 
 

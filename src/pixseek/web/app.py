@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from pixseek import __version__
 from pixseek.errors import PixseekError
-from pixseek.web import counts, page, problems, routes, runs
+from pixseek.web import counts, groups, naming, page, problems, routes, runs
 from pixseek.web.addresses import PREFIX
 from pixseek.web.answers import Problem
 from pixseek.web.guard import Guard
@@ -35,7 +35,14 @@ def create_app(service: Service) -> FastAPI:
         },
     )
     app.state.service = service
-    for router in (routes.router, counts.router, runs.router, page.router):
+    for router in (
+        routes.router,
+        counts.router,
+        groups.router,
+        naming.router,
+        runs.router,
+        page.router,
+    ):
         app.include_router(router)
     app.mount("/static", page.Files(directory=page.STATIC), name="static")
     app.add_middleware(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pixseek.errors import InvalidRequest
 from pixseek.web.searching import Question, where_of
 
 MAX_TEXT = 500
@@ -30,9 +31,15 @@ class Filtered(BaseModel):
         default=None, max_length=MAX_WHERE, description="a filter in JSON (docs/filters.md)"
     )
     min_score: float | None = Field(default=None, ge=-1, le=1, description="least score")
+    group: Annotated[str, Field(max_length=100)] | None = Field(
+        default=None,
+        description="id of a picture: only those of its group (/clusters); with `where` only",
+    )
 
     def question(self, images: tuple[bytes, ...] = ()) -> Question:
-        """As the engine takes it. Raises InvalidFilter."""
+        """As the engine takes it. Raises InvalidFilter, InvalidRequest."""
+        if self.group and (self.q or self.text or self.like or self.unlike or images):
+            raise InvalidRequest("group", "with something else to look for", "where alone with it")
         line, text = (one.strip() if one else "" for one in (self.q, self.text))
         return Question(
             line=line or None,
@@ -42,6 +49,7 @@ class Filtered(BaseModel):
             images=images,
             where=where_of(self.where),
             min_score=self.min_score,
+            group=self.group or None,
         )
 
 
@@ -51,6 +59,30 @@ class Search(Filtered):
     limit: int = Field(default=60, ge=1, le=500, description="pictures of a page")
     cursor: str | None = Field(
         default=None, max_length=1000, description="`next` of the page before"
+    )
+
+
+class Copies(BaseModel):
+    """Files that hold the same picture."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["all", "exact", "near"] = Field(
+        default="all", description="equal bit by bit, or changed"
+    )
+    limit: int = Field(default=50, ge=1, le=500, description="groups of a page")
+    cursor: str | None = Field(
+        default=None, max_length=1000, description="`next` of the page before"
+    )
+
+
+class Naming(BaseModel):
+    """Saving a search."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    line: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)] = Field(
+        description="what to look for, in the query language"
     )
 
 
@@ -93,3 +125,57 @@ class Completed(BaseModel):
         default="", description="what is typed; FIELD: asks for values of that field"
     )
     limit: int = Field(default=20, ge=1, le=100, description="offers at most")
+
+
+class Tagged(BaseModel):
+    """The tags of a picture, in place of those it had."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tags: list[Annotated[str, Field(max_length=100)]] = Field(max_length=100)
+
+
+class JobRequest(BaseModel):
+    """What to start, and how: an option belongs to the kinds that its description begins with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["index", "captions", "labels", "text"] = Field(
+        description="index: bring all folders in step; captions: say what pictures show; labels:"
+        " which of a list they fit; text: read what is written in them"
+    )
+    again: bool | None = Field(
+        default=None, description="captions, text: also pictures that were looked at before"
+    )
+    prompt: str | None = Field(
+        default=None, max_length=200, description="captions: how each begins"
+    )
+    labels: list[Annotated[str, Field(min_length=1, max_length=100)]] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=2000,
+        description="labels: those to choose from; none: the built-in list",
+    )
+    top: int | None = Field(
+        default=None, ge=1, le=50, description="labels: at most so many a picture"
+    )
+    threshold: float | None = Field(
+        default=None, ge=0, le=1, description="labels: least share of one; all have 1 together"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> JobRequest:
+        mine: dict[str, set[str]] = {
+            "captions": {"again", "prompt"},
+            "text": {"again"},
+            "labels": {"labels", "top", "threshold"},
+        }
+        for option in self.options:
+            if option not in mine.get(self.kind, ()):
+                raise ValueError(f"{option} is no option of {self.kind}")
+        return self
+
+    @property
+    def options(self) -> dict[str, object]:
+        """Those that were given."""
+        return self.model_dump(exclude={"kind"}, exclude_none=True)

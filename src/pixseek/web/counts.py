@@ -18,7 +18,7 @@ from pixseek.web.caching import json_answer
 from pixseek.web.problems import REFUSALS
 from pixseek.web.service import FACETS, Service, service_of
 
-COMPLETED = ("labels", "keywords", "people", "camera_model", "country", "city", "folder")
+COMPLETED = ("tags", "labels", "keywords", "people", "camera_model", "country", "city", "folder")
 """Fields whose values the search box offers without being told the field."""
 COMPLETED_FROM = 5000
 """Values of a field that are looked through, the most frequent."""
@@ -39,7 +39,7 @@ async def facets(request: Request, asked: Annotated[Faceted, Query()], service: 
         def count() -> dict[str, list[FacetValue]]:
             return service.engine.overview.facets(fields, top=asked.top, **meant)
 
-        if meant["query"] is None:  # else it may say "yesterday"
+        if meant["query"] is None and meant["hits"] is None:  # else it may say "yesterday"
             each = service.unchanged(("facets", *fields, asked.top, asked.where), count)
         else:
             each = count()
@@ -49,7 +49,7 @@ async def facets(request: Request, asked: Annotated[Faceted, Query()], service: 
             if values or asked.field
         }
 
-    return json_answer(request, await service.threads.run(found))
+    return json_answer(request, await service.counting.run(found))
 
 
 @router.get("/timeline", response_model=list[answers.MonthCount])
@@ -62,7 +62,7 @@ async def timeline(
         months = service.engine.overview.months(**_meant(service, asked))
         return [answers.MonthCount(month=one.month, count=one.count) for one in months]
 
-    return json_answer(request, await service.threads.run(found))
+    return json_answer(request, await service.counting.run(found))
 
 
 @router.get("/map", response_model=list[answers.MapCell])
@@ -80,7 +80,7 @@ async def map_cells(
             for one in overview.map(grid=asked.grid, top=asked.top, **meant)
         ]
 
-    return json_answer(request, await service.threads.run(found))
+    return json_answer(request, await service.counting.run(found))
 
 
 @router.get("/complete", response_model=list[answers.Completion])
@@ -99,7 +99,7 @@ async def complete(
             offered += _values(service, COMPLETED, asked.prefix)
         return offered[: asked.limit]
 
-    return json_answer(request, await service.threads.run(found))
+    return json_answer(request, await service.counting.run(found))
 
 
 class Meant(TypedDict):
@@ -113,7 +113,11 @@ class Meant(TypedDict):
 def _meant(service: Service, asked: Counted) -> Meant:
     """All that pass the filter and conditions, or the best hits where the question ranks."""
     question = asked.question()
-    found = searching.understood(service.engine, question, service.max_upload_pixels)
+    if question.group is not None:
+        ids = service.group_of(question.group)
+        page = searching.of_group(service.engine, ids, question, len(ids), None)
+        return Meant(where=None, query=None, hits=[hit for hit, _ in page.hits])
+    found = searching.understood(service.engine, question, service.allowed)
     hits = searching.best(service.engine, found, asked.best) if found.ranks else None
     return Meant(where=question.where, query=found.query, hits=hits)
 

@@ -23,6 +23,7 @@ from pixseek.errors import (
 )
 from pixseek.web.addresses import PREFIX
 from pixseek.web.problems import answer
+from pixseek.web.threads import CLIENT
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_TO_ALL = frozenset({"/healthz", "/readyz", "/login"})
@@ -128,6 +129,7 @@ class Guard:
             status = 429 if isinstance(error, ServiceBusy) else None
             await answer(error, status)(scope, receive, sent)
             return
+        CLIENT.set(_client(scope))
         try:
             await self._app(scope, receive, sent)
         except Exception:  # nobody foresaw it: the terminal is told all of it, the client nothing
@@ -137,9 +139,8 @@ class Guard:
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         """Raise what a request is refused for."""
-        client = (scope.get("client") or ("",))[0]
         if scope["path"] != "/healthz":
-            self._rate.take(client)
+            self._rate.take(_client(scope))
         host = headers.get("host", "")
         # A page elsewhere can let its own name point here (DNS rebinding); a number it cannot.
         if _name(host) not in {*self._names, (scope.get("server") or ("",))[0]}:
@@ -176,6 +177,11 @@ class Guard:
             return
         found = "none" if not scheme and "cookie" not in headers else "another"
         raise TokenNeeded(found)
+
+
+def _client(scope: Scope) -> str:
+    """Who asks: the address of the other end."""
+    return str((scope.get("client") or ("",))[0])
 
 
 def _check_length(headers: Headers) -> None:

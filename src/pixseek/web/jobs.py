@@ -5,16 +5,18 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pixseek.engine import ImageSearchEngine
 from pixseek.errors import LibraryLocked, PixseekError
-from pixseek.records import IndexReport, Progress
+from pixseek.records import DescribeReport, IndexReport, Progress
 from pixseek.settings import Settings
 
+Kind = Literal["index", "captions", "labels", "text"]
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 REMEMBERED = 20
 STOPPED_WITHIN_S = 30.0
@@ -25,7 +27,7 @@ class Job:
     """One run. Changed by its own thread only; `version` rises with each change."""
 
     id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
-    kind: Literal["index"] = "index"
+    kind: Kind = "index"
     state: State = "running"
     started: float = field(default_factory=time.time)
     finished: float | None = None
@@ -56,18 +58,23 @@ class JobBoard:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
 
-    def start(self) -> Job:
-        """Bring every folder of the library in step. Raises LibraryLocked while a run goes on."""
+    def start(self, kind: Kind = "index", options: Mapping[str, Any] | None = None) -> Job:
+        """Bring every folder of the library in step, or describe its pictures.
+
+        options: what the engine's method for that takes. Raises LibraryLocked while a run goes on.
+        """
         with self._lock:
             for job in self._jobs.values():
                 if not job.is_over:
                     raise LibraryLocked(self._library, f"run {job.id} of this server")
-            job = Job()
+            job = Job(kind=kind)
             self._jobs[job.id] = job
             for old in list(self._jobs)[:-REMEMBERED]:
                 del self._jobs[old]
             # Not a daemon: what is being written is finished before the process ends.
-            self._thread = threading.Thread(target=self._run, args=(job,), name="pixseek-job")
+            self._thread = threading.Thread(
+                target=self._run, args=(job, options or {}), name="pixseek-job"
+            )
             self._thread.start()
             return job
 
@@ -89,7 +96,7 @@ class JobBoard:
         if self._thread is not None:
             self._thread.join(STOPPED_WITHIN_S)
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: Job, options: Mapping[str, Any]) -> None:
         def progressed(progress: Progress) -> None:
             if self._stopping.is_set():
                 raise CancelledError
@@ -105,7 +112,11 @@ class JobBoard:
         try:
             # An engine of its own: its writes hold its own connection, and searches never wait.
             with ImageSearchEngine(self._library, create=False, options=self._options) as engine:
-                report = engine.index_images(on_progress=progressed, on_wait=waits)
+                if job.kind == "index":
+                    counts = _counts(engine.index_images(on_progress=progressed, on_wait=waits))
+                else:
+                    run = _DESCRIBING[job.kind]
+                    counts = _said(run(engine, on_progress=progressed, **options))
         except PixseekError as error:
             job.error, job.state = str(error), "failed"
         except CancelledError:
@@ -114,7 +125,7 @@ class JobBoard:
             job.error, job.state = "it failed; see what the server printed.", "failed"
             raise
         else:
-            job.report, job.state = _counts(report), "done"
+            job.report, job.state = counts, "done"
         finally:
             job.waiting_for = None
             job.finished = time.time()
@@ -131,4 +142,20 @@ def _counts(report: IndexReport) -> dict[str, int]:
         "skipped": len(report.skipped),
         "missing": len(report.missing),
         "encoded": report.encoded,
+    }
+
+
+_DESCRIBING: dict[Kind, Callable[..., DescribeReport]] = {
+    "captions": ImageSearchEngine.caption_images,
+    "labels": ImageSearchEngine.label_images,
+    "text": ImageSearchEngine.read_texts,
+}
+
+
+def _said(report: DescribeReport) -> dict[str, int]:
+    return {
+        "described": report.described,
+        "found": report.found,
+        "known": report.known,
+        "skipped": len(report.skipped),
     }

@@ -36,7 +36,7 @@ class Metrics:
             registry=self._registry,
         )
         self._gauge("requests_pending", "Requests that are worked on or wait.").set_function(
-            lambda: service.threads.pending
+            lambda: sum(one.pending for one in service.pools)
         )
         self._gauge("ready", "Whether model and vectors are in memory.").set_function(
             lambda: service.readiness.ready

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path as FilePath
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -11,6 +12,7 @@ from pydantic import BeforeValidator
 from starlette.responses import FileResponse, Response
 
 from pixseek.errors import MissingPath, UnknownItem
+from pixseek.records import Hit
 from pixseek.web import answers, searching, uploads
 from pixseek.web.addresses import PREFIX
 from pixseek.web.asking import Search
@@ -61,6 +63,7 @@ async def item(request: Request, id: ItemId, service: Served) -> Response:
                 metadata=answers.metadata_shown(one.metadata),
                 paths=[str(path) for path in service.engine.items.files(id)],
                 links=answers.links(id, PREFIX),
+                hit=answers.hit(Hit(id, 0.0, one.metadata), PREFIX, scored=False),
             )
         raise UnknownItem(id)
 
@@ -80,16 +83,20 @@ async def thumbnail(
 ) -> Response:
     """A small upright picture, WebP. It never changes, so it may be kept for ever."""
 
-    def made() -> bytes:
+    thumbnails = service.engine.thumbnails
+
+    def found() -> tuple[list[FilePath], bytes | None]:
         files = service.engine.items.files(id)
         if not files:
             raise UnknownItem(id)
-        return service.engine.thumbnails.get(id, files, size)
+        return files, thumbnails.made(id, size)
 
     etag = f'"{size}-{answers.links(id, "").original.split("/")[2]}"'
     if (same := fresh(request, etag, FOR_EVER)) is not None:
         return same
-    content = await service.threads.run(made)
+    files, content = await service.threads.run(found)
+    if content is None:
+        content = await service.making.run(lambda: thumbnails.get(id, files, size))
     headers = {"ETag": etag, "Cache-Control": FOR_EVER}
     return Response(content, media_type="image/webp", headers=headers)
 
@@ -147,9 +154,12 @@ async def _searched(
     started = time.perf_counter()
 
     def found() -> answers.Hits:
-        page = searching.answer(
-            service.engine, question, asked.limit, asked.cursor, service.max_upload_pixels
-        )
+        engine, limit, cursor = service.engine, asked.limit, asked.cursor
+        if question.group is not None:
+            ids = service.group_of(question.group)
+            page = searching.of_group(engine, ids, question, limit, cursor)
+        else:
+            page = searching.answer(engine, question, limit, cursor, service.allowed)
         return answers.Hits(
             hits=[answers.hit(hit, PREFIX, scored=scored) for hit, scored in page.hits],
             next=page.next,

@@ -15,6 +15,7 @@ from pixseek.engine import MODELS
 from pixseek.errors import NotPermitted, UnknownItem
 from pixseek.web import answers
 from pixseek.web.addresses import PREFIX
+from pixseek.web.asking import JobRequest, Tagged
 from pixseek.web.caching import json_answer
 from pixseek.web.jobs import Job
 from pixseek.web.metrics import CONTENT_TYPE
@@ -22,6 +23,7 @@ from pixseek.web.problems import REFUSALS
 from pixseek.web.service import Service, service_of
 
 SKIPPED_SHOWN = 1000
+MOST_LABELS = 10_000
 LOOKED_AT_S = 0.1
 HEARTBEAT_S = 15.0
 """A stream says something at least so often, so that nobody takes it for broken."""
@@ -46,11 +48,12 @@ async def jobs(request: Request, service: Served) -> Response:
 
 
 @router.post(f"{PREFIX}/jobs", response_model=answers.Job, status_code=202)
-async def start(asked: answers.JobRequest, service: Served) -> Response:
-    """Bring every folder of the library in step. One run at a time; searches go on."""
+async def start(asked: JobRequest, service: Served) -> Response:
+    """Bring every folder of the library in step, or find words for its pictures. One run at a
+    time; searches go on."""
     if not service.allow_write:
         raise NotPermitted("it only reads", f"start it with --allow-write to {asked.kind} here")
-    job = service.jobs.start()
+    job = service.jobs.start(asked.kind, asked.options)
     return Response(
         _job(job).model_dump_json(),
         202,
@@ -81,6 +84,37 @@ async def events(id: JobId, service: Served) -> Response:
     )
 
 
+@router.get(f"{PREFIX}/labels", response_model=list[answers.FacetCount])
+async def labels(request: Request, service: Served) -> Response:
+    """Every label, and how many pictures have it, the most frequent first."""
+
+    def found() -> list[answers.FacetCount]:
+        each = service.engine.overview.facets(["labels"], top=MOST_LABELS)["labels"]
+        return [answers.FacetCount(value=one.value, count=one.count) for one in each]
+
+    return json_answer(request, await service.threads.run(found))
+
+
+@router.put(f"{PREFIX}/items/{{id}}/tags", response_model=Tagged)
+async def tag(
+    id: Annotated[str, Path(max_length=500, description="a hit's id")],
+    asked: Tagged,
+    service: Served,
+) -> Response:
+    """Give a picture these tags in place of those it has."""
+    if not service.allow_write:
+        raise NotPermitted("it only reads", "start it with --allow-write to tag pictures here")
+
+    def tagged() -> Tagged:
+        items = service.engine.items
+        before = _tags(service, id)
+        items.tag([id], asked.tags, [one for one in before if one not in _clean(asked.tags)])
+        return Tagged(tags=_tags(service, id))
+
+    body = await service.threads.run(tagged)
+    return JSONResponse(body.model_dump(), headers={"Cache-Control": "no-store"})
+
+
 @router.get("/healthz", response_model=answers.Health)
 async def healthz() -> Response:
     """Whether the server runs."""
@@ -102,6 +136,19 @@ async def metrics(service: Served) -> Response:
     """Counts and times, for Prometheus."""
     items = await service.threads.run(service.engine.overview.count)
     return Response(service.metrics.text(items), headers={"Content-Type": CONTENT_TYPE})
+
+
+def _tags(service: Service, id: str) -> list[str]:
+    """Those that an item has. Raises UnknownItem."""
+    for item in service.engine.items.fetch([id]):
+        found = item.metadata.get("tags", [])
+        return list(found) if isinstance(found, list) else [str(found)]
+    raise UnknownItem(id)
+
+
+def _clean(tags: list[str]) -> set[str]:
+    """As they are kept."""
+    return {one.strip() for one in tags}
 
 
 def _known(service: Service, id: str) -> Job:

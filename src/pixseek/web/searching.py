@@ -8,15 +8,25 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pixseek.engine import ImageSearchEngine, Query, read_picture, stands_out
-from pixseek.errors import InvalidFilter, UnknownItem
+from pixseek.engine import ImageSearchEngine, Query, is_url, read_picture, stands_out
+from pixseek.errors import FetchNotAllowed, InvalidFilter, UnknownItem
 from pixseek.records import USUAL, Hit, Where
 from pixseek.web import cursors
 from pixseek.web.cursors import Cursor
 
 NOTHING = "Nothing in this library matches; the nearest are shown."
 _ID = re.compile("[0-9a-f]{32}")
-"""What the query language takes for an id; anything else it takes for a path."""
+"""What the query language takes for an id; anything else it takes for a path or a URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Which pictures may be searched by, besides those of the library."""
+
+    max_pixels: int
+    """Of an uploaded picture."""
+    urls: bool
+    """Whether they may be fetched from the web."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +44,15 @@ class Question:
     """Uploaded pictures to be like."""
     where: Where | None = None
     min_score: float | None = None
+    group: str | None = None
+    """Id of a picture: only those of its group, and nothing else is looked for."""
 
     @property
     def identity(self) -> list[object]:
         """What tells it from others, as JSON can hold it."""
         uploads = [hashlib.blake2b(one, digest_size=16).hexdigest() for one in self.images]
         asked = [self.line, self.text, self.like, self.unlike, uploads]
-        return [*asked, self.where, self.min_score]
+        return [*asked, self.where, self.min_score, self.group]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +89,29 @@ def where_of(text: str | None) -> Where | None:
     return where
 
 
-def understood(engine: ImageSearchEngine, question: Question, max_pixels: int) -> Asked:
+def understood(engine: ImageSearchEngine, question: Question, allowed: Allowed) -> Asked:
     """The question as one query.
 
-    max_pixels: of an uploaded picture. Raises QueryNotUnderstood, InvalidQuery, UnreadableImage;
-    UnknownItem for pictures to be like that are not in the library: no path is ever opened.
+    Raises QueryNotUnderstood, InvalidQuery, UnreadableImage; FetchNotAllowed for URLs where they
+    are not allowed; UnknownItem for other pictures to be like that are not in the library: no path
+    is ever opened.
     """
     parts: list[Query] = []
     if question.line:
         parts.append(Query.parse(question.line))
     if question.text:
         parts.append(Query.text(question.text))
-    ids = [str(one) for part in parts for one in part.pictures]
-    ids += [*question.like, *question.unlike]
+    named = [str(one) for part in parts for one in part.pictures]
+    ids = [*(one for one in named if not is_url(one)), *question.like, *question.unlike]
+    if (url := next(filter(is_url, named), None)) and not allowed.urls:
+        raise FetchNotAllowed(url, "this server fetches no pictures (setting 'fetch_images')")
     known = {item.id for item in engine.items.fetch([one for one in ids if _ID.fullmatch(one)])}
     for id in ids:
         if id not in known:
             raise UnknownItem(id)
     parts += [Query.image(id) for id in question.like]
     parts += [-Query.image(id) for id in question.unlike]
-    bounds = replace(USUAL, max_pixels=max_pixels)
+    bounds = replace(USUAL, max_pixels=allowed.max_pixels)
     for content in question.images:
         parts.append(Query.image(read_picture(content, engine.encoder.input_size, bounds)))
     if not parts:
@@ -108,10 +123,14 @@ def understood(engine: ImageSearchEngine, question: Question, max_pixels: int) -
 
 
 def answer(
-    engine: ImageSearchEngine, question: Question, limit: int, cursor: str | None, max_pixels: int
+    engine: ImageSearchEngine,
+    question: Question,
+    limit: int,
+    cursor: str | None,
+    allowed: Allowed,
 ) -> Page:
     """One page; raises as `understood` does, and InvalidRequest for the cursor."""
-    asked = understood(engine, question, max_pixels)
+    asked = understood(engine, question, allowed)
     if not asked.ranks:
         return _newest(engine, asked, limit, cursor)
     belongs = cursors.question(question.identity, engine.encoder.space.fingerprint)
@@ -130,6 +149,31 @@ def answer(
     by_picture = bool(question.like or question.images) and not (question.line or question.text)
     is_there = cursor is not None or not hits or stands_out(hits, image=by_picture)
     return Page([(hit, True) for hit in hits], next_cursor, total, None if is_there else NOTHING)
+
+
+def of_group(
+    engine: ImageSearchEngine,
+    ids: Sequence[str],
+    question: Question,
+    limit: int,
+    cursor: str | None,
+) -> Page:
+    """One page of the pictures of a group, in the order given; those that pass the filter."""
+    if question.where is not None:
+        passing = engine.items.ids(question.where)
+        ids = [id for id in ids if id in passing]
+    belongs = cursors.question(question.identity)
+    start = 0
+    if cursor is not None:
+        last = cursors.read(cursor, belongs)
+        # Groups are made anew when the library changes: behind the picture seen last, if it is in.
+        places = {id: place for place, id in enumerate(ids)}
+        start = places.get(last.id, last.seen - 1) + 1
+    end = start + limit
+    hits = [Hit(one.id, 0.0, one.metadata) for one in engine.items.fetch(ids[start:end])]
+    more = end < len(ids)
+    next_cursor = cursors.written(Cursor(float(end), ids[end - 1], end), belongs) if more else None
+    return Page([(hit, False) for hit in hits], next_cursor, len(ids))
 
 
 def _newest(engine: ImageSearchEngine, asked: Asked, limit: int, cursor: str | None) -> Page:

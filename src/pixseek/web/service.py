@@ -9,52 +9,38 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, TypeVar, cast
 
-import anyio
-import anyio.to_thread
 from starlette.requests import Request
 
+from pixseek.alike import Duplicates
+from pixseek.alike import duplicates as copies_in
+from pixseek.clusters import Cluster
+from pixseek.clusters import clusters as grouped
 from pixseek.engine import ImageSearchEngine
-from pixseek.errors import PixseekError, ServiceBusy
+from pixseek.errors import PixseekError, ServiceBusy, UnknownItem
 from pixseek.records import LibraryStatus
 from pixseek.settings import Settings
 from pixseek.web.guard import LOCAL_NAMES
 from pixseek.web.jobs import JobBoard
 from pixseek.web.metrics import Metrics
+from pixseek.web.searching import Allowed
+from pixseek.web.surveys import Survey
+from pixseek.web.threads import RETRY_AFTER_S, Threads
 
 STATUS_KEPT_S = 2.0
 """How old a status may be: it looks at every file that is known."""
 FACETS = (
     *("year", "month", "camera_make", "camera_model", "lens", "folder", "labels", "keywords"),
-    *("orientation", "format", "extension", "media", "people", "rating", "country", "city"),
+    *("orientation", "format", "extension", "people", "tags", "rating", "country", "city"),
 )
 """Fields that are counted when none is named; those that no picture has are left out."""
 ANSWERS_KEPT = 64
-RETRY_AFTER_S = 1
+GROUPED_WITHIN_S = 20.0
+"""How long a search in a group waits for the groups to be made."""
 Kind = Literal["uploads", "streams"]
 PLACES: dict[Kind, int] = {"uploads": 8, "streams": 32}
 """Requests at once that send pictures along, and that are told of a run."""
 
 _Answer = TypeVar("_Answer")
-
-
-class Threads:
-    """So many calls at once, so many more may wait; others are sent away."""
-
-    def __init__(self, threads: int, queue: int) -> None:
-        self._limiter = anyio.CapacityLimiter(threads)
-        self._most = threads + queue
-        self.pending = 0
-        """Calls that run or wait."""
-
-    async def run(self, call: Callable[[], _Answer]) -> _Answer:
-        """Run a call that blocks. Raises ServiceBusy when too many wait already."""
-        if self.pending >= self._most:
-            raise ServiceBusy(f"{self.pending} requests wait already", RETRY_AFTER_S)
-        self.pending += 1
-        try:
-            return await anyio.to_thread.run_sync(call, limiter=self._limiter)
-        finally:
-            self.pending -= 1
 
 
 @dataclass(slots=True)
@@ -78,15 +64,31 @@ class Service:
         self.allow_write = allow_write
         self.readiness = Readiness()
         self.threads = Threads(options.threads, options.queue)
+        cores = options.worker_count()
+        self.making = Threads(cores, options.queue)
+        """For small pictures that were never made: whoever asks for many holds up no search."""
+        self.counting = Threads(max(1, options.threads // 2), options.queue)
+        """For counts over the whole library, likewise."""
         self.jobs = JobBoard(engine.library, options)
         self.metrics = Metrics(self)
         self.stopping = threading.Event()
         """Set when the server is to end: streams end with it."""
+        version = engine.overview.version
+        self.duplicates: Survey[Duplicates] = Survey(
+            "duplicates", version, lambda told: copies_in(engine, on_progress=told)
+        )
+        self.clusters: Survey[list[Cluster]] = Survey(
+            "clusters", version, lambda _: grouped(engine)
+        )
         self._taken: dict[Kind, int] = {"uploads": 0, "streams": 0}
         self._status: tuple[float, LibraryStatus] | None = None
         self._status_lock = threading.Lock()
         self._kept: dict[tuple[object, ...], tuple[object, object]] = {}
         self._kept_lock = threading.Lock()
+
+    @property
+    def pools(self) -> tuple[Threads, ...]:
+        return self.threads, self.making, self.counting
 
     @property
     def names(self) -> list[str]:
@@ -100,11 +102,13 @@ class Service:
         return f"pixseek_{self.options.port}"
 
     @property
-    def max_upload_pixels(self) -> int:
-        return self.options.upload_megapixels * 1_000_000
+    def allowed(self) -> Allowed:
+        """Which pictures clients may search by."""
+        return Allowed(self.options.upload_megapixels * 1_000_000, self.options.fetch_images)
 
     def preload(self) -> None:
         """Load model and vectors now, so that the first search need not."""
+        self.engine.thumbnails.prepare(self.making.at_once)
         try:
             self.engine.search("ready", k=1)
         except PixseekError as error:
@@ -145,6 +149,15 @@ class Service:
                 del self._kept[next(iter(self._kept))]
         return made
 
+    def group_of(self, id: str) -> list[str]:
+        """The ids of the group that a picture is in, those nearest the middle first.
+
+        Raises UnknownItem, ServiceBusy while the groups are being made."""
+        for cluster in self.clusters.wait(GROUPED_WITHIN_S):
+            if id in cluster.ids:
+                return cluster.ids
+        raise UnknownItem(id)
+
     def note(self) -> str | None:
         """What people should know about answers now."""
         job = self.jobs.running()
@@ -169,6 +182,8 @@ class Service:
     def stop(self) -> None:
         """End streams and runs; what runs have stored is kept."""
         self.stopping.set()
+        self.duplicates.stop()
+        self.clusters.stop()
         self.jobs.stop()
 
 

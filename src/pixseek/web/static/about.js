@@ -12,7 +12,7 @@ import { clock, dateOf, exposureOf, placeOf, sizeOf, split, titleOf, valueName }
 const TOLD_OTHERWISE = new Set([
   'path', 'folder', 'name', 'extension', 'size', 'modified', 'width', 'height', 'format', 'taken', 'year',
   'month', 'camera_make', 'camera_model', 'lens', 'iso', 'aperture', 'exposure', 'focal_length', 'latitude',
-  'longitude', 'altitude', 'caption', 'description', 'title', 'keywords', 'labels', 'text', 'text_lines',
+  'longitude', 'altitude', 'caption', 'description', 'title', 'keywords', 'labels', 'tags', 'text', 'text_lines',
   'described', 'words', 'people', 'orientation', 'moment', 'media', 'page', 'taken_utc', 'direction', 'country', 'region',
   'city', 'rating', 'notes',
 ]);
@@ -42,13 +42,7 @@ export async function showItem(panel, hit, page, signal) {
  */
 showItem.hit = async (id) => {
   try {
-    const { metadata, paths } = await item(id);
-    const name = split(paths[0] ?? id)[1];
-    return {
-      id, score: null, name, path: paths[0] ?? '', thumbnail: '',
-      width: metadata.width ?? null, height: metadata.height ?? null, taken: metadata.taken ?? null,
-      caption: metadata.caption ?? null, media: metadata.media ?? 'image',
-    };
+    return (await item(id)).hit;
   } catch {
     return null;
   }
@@ -92,6 +86,7 @@ function rows(hit, data, paths, page) {
       ...row('Looking', typeof data.direction === 'number' ? `${Math.round(data.direction)}°` : ''),
       ...row('People', values('people', data.people, page)),
       ...row('Labels', values('labels', data.labels, page)),
+      ...row('Tags', values('tags', data.tags, page)),
       ...row('Keywords', values('keywords', data.keywords, page)),
       ...row('Text in it', typeof data.text === 'string' && data.text ? make('span', { class: 'read' }, data.text) : null),
       ...others.flatMap(([name, value]) => row(titleOf(name), Array.isArray(value) ? value.join(', ') : String(value))),

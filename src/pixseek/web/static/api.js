@@ -55,7 +55,14 @@
  * @property {string | null} error
  * @property {Record<string, number> | null} report
  */
-/** @typedef {{id: string, metadata: Record<string, any>, paths: string[]}} Item */
+/** @typedef {{id: string, path: string, name: string, width: number | null, height: number | null, format: string, size_bytes: number, modified: number}} DuplicateFile */
+/** @typedef {DuplicateFile & {kind: 'exact' | 'near', likeness: number}} DuplicateCopy */
+/** @typedef {{keep: DuplicateFile, why: string, copies: DuplicateCopy[]}} DuplicateGroup */
+/** @typedef {{counting: boolean, done: number, total: number, groups: DuplicateGroup[], next: string | null, groups_total: number, copies_total: number, copies_bytes: number, skipped: Skipped[]}} Duplicates */
+/** @typedef {{id: string, name: string, labels: string[], size: number, hits: Hit[]}} Cluster */
+/** @typedef {{counting: boolean, groups: Cluster[]}} Clusters */
+/** @typedef {{name: string, line: string}} SavedSearch */
+/** @typedef {{id: string, metadata: Record<string, any>, paths: string[], hit: Hit}} Item */
 /** @typedef {[string, string][]} Parameters */
 
 const PREFIX = '/api/v1';
@@ -169,6 +176,25 @@ export const startIndexing = () =>
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ kind: 'index' }),
   });
+
+/** @param {Parameters} parameters kind, limit, cursor @param {AbortSignal} [signal] @returns {Promise<Duplicates>} */
+export const duplicates = (parameters, signal) => ask(`/duplicates${queried(parameters)}`, { signal });
+
+/** @param {AbortSignal} [signal] @returns {Promise<Clusters>} */
+export const clusters = (signal) => ask('/clusters', { signal });
+
+/** @returns {Promise<SavedSearch[]>} those of the library */
+export const savedSearches = async () => (await ask('/saved')).searches;
+
+/** @param {string} name @param {string} line @returns {Promise<SavedSearch[]>} */
+export const saveSearch = async (name, line) =>
+  (await ask(`/saved/${encodeURIComponent(name)}`, {
+    method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ line }),
+  })).searches;
+
+/** @param {string} name @returns {Promise<SavedSearch[]>} */
+export const forgetSearch = async (name) =>
+  (await ask(`/saved/${encodeURIComponent(name)}`, { method: 'DELETE' })).searches;
 
 /** @returns {Promise<{jobs: Job[], writer: string | null}>} */
 export const jobs = () => ask('/jobs', { cache: 'no-store' });

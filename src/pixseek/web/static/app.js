@@ -10,9 +10,11 @@ import { WorldMap } from './map.js';
 import { Results } from './results.js';
 import { SavedSearches, named } from './saved.js';
 import { Selection } from './selection.js';
-import { Page, asks, isNarrowed, searchKey } from './state.js';
+import { Page, WIDE, asks, empty, isNarrowed, searchKey } from './state.js';
 import { Timeline } from './timeline.js';
+import { restore } from './uploads.js';
 import { Viewer } from './viewer.js';
+import { Views } from './views.js';
 
 /** @typedef {import('./state.js').State} State */
 
@@ -24,7 +26,9 @@ const grid = new Grid({
   open: (index) => page.go({ open: grid.hits[index]?.id ?? '' }),
   like: (hit) => page.moreLike([hit.id]),
   choose: (index, through) => selection.choose(index, through),
-  more: () => void results.more(page.state),
+  more: () => {
+    if (!page.state.view) void results.more(page.state);
+  },
 });
 const selection = new Selection(grid, page);
 const viewer = new Viewer(page, grid, () => void results.more(page.state));
@@ -32,13 +36,16 @@ const box = new Box(page);
 const panel = new FacetPanel(page);
 const timeline = new Timeline(page);
 const map = new WorldMap(page);
-const saved = new SavedSearches(page);
+const saved = new SavedSearches(page, () => Boolean(library.now?.writable));
+const views = new Views(page, () => showChosen(page));
 const library = new Library({
   known: (now) => {
+    saved.look();
     if (!now.items && !results.loading) showBlank();
   },
   changed: () => {
     results.forget();
+    views.again();
     // Pictures must not jump away under someone who looks at them.
     if (scrollY < 40 && !viewer.isOpen) void refresh();
     else byId('changed').hidden = false;
@@ -84,7 +91,9 @@ page.watch((now, before, how) => {
     box.show(now, how === 'type');
     showChosen(page);
     saved.show();
-    void results.look(now, how === 'back');
+    views.show(now);
+    if (now.view) scrollTo({ top: 0 });
+    else void results.look(now, how === 'back');
   } else if (now.open !== before.open) void viewer.show(now.open, results.found?.hits ?? []);
   if (how === 'back' && searchKey(now) !== searchKey(before) && !now.open) void viewer.show('', []);
 });
@@ -124,7 +133,7 @@ async function refresh() {
   byId('changed').hidden = true;
   countedKey = '';
   top = scrollY;
-  await results.look(page.state);
+  if (!page.state.view) await results.look(page.state);
 }
 
 function summarise() {
@@ -137,7 +146,7 @@ function summarise() {
   fill(
     byId('summary'),
     total ? counted(total, 'picture') : 'No pictures',
-    total > 1 && make('span', { class: 'order' }, asks(page.state) ? ', nearest first' : ', newest first'),
+    total > 1 && make('span', { class: 'order' }, asks(page.state) ? ', nearest first' : page.state.group ? ', most typical first' : ', newest first'),
     make('span', { class: 'took', title: `${found.took.toFixed(1)} ms in the server` }, ` ${Math.round(found.shown)} ms`),
   );
   byId('note').textContent = found.note;
@@ -149,10 +158,10 @@ function showBlank() {
   const { found, refused } = results;
   const { state } = page;
   const blank = byId('blank');
-  blank.hidden = !refused && Boolean(found?.hits.length);
+  blank.hidden = Boolean(state.view) || (!refused && Boolean(found?.hits.length));
   if (blank.hidden || (!found && !refused)) return;
   const clear = make('button', {
-    type: 'button', class: 'button', onclick: () => page.go({ chosen: {}, months: '', area: '', where: '' }),
+    type: 'button', class: 'button', onclick: () => page.go({ ...WIDE }),
   }, 'Without the filters');
   if (refused) {
     fill(blank, icon('warning', 40), make('h2', {}, refused.status === 0 ? 'The server does not answer' : 'That cannot be searched for'), make('p', {}, refused.message));
@@ -235,13 +244,17 @@ byId('skip').addEventListener('click', (event) => {
 byId('brand').addEventListener('click', (event) => {
   if (event instanceof MouseEvent && (event.ctrlKey || event.metaKey)) return;
   event.preventDefault();
-  page.go({ q: '', words: [], like: [], unlike: [], images: [], chosen: {}, months: '', area: '', where: '', open: '' });
+  page.go(empty());
 });
 
 switches();
 rowHeights();
+// Only a search by a picture has to wait for what the browser keeps.
+const restored = restore();
+if (page.state.images.length) await restored;
 box.show(page.state, false);
 showChosen(page);
 document.title = [named(page.state), 'pixseek'].filter(Boolean).join(' – ');
-void results.look(page.state);
+views.show(page.state);
+if (!page.state.view) void results.look(page.state);
 void library.look();

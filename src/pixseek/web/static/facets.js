@@ -4,7 +4,8 @@
 import { facets } from './api.js';
 import { byId, fill, iconButton, make } from './dom.js';
 import { icon } from './icons.js';
-import { filterOf, parametersOf } from './state.js';
+import { WIDE, filterOf, parametersOf } from './state.js';
+import { groupName } from './groups.js';
 import { monthsName, titleOf, valueName } from './wording.js';
 
 /** @typedef {import('./api.js').Facets} Facets */
@@ -12,7 +13,7 @@ import { monthsName, titleOf, valueName } from './wording.js';
 /** @typedef {import('./state.js').Page} Page */
 /** @typedef {import('./state.js').State} State */
 
-const ORDER = ['media', 'year', 'people', 'country', 'region', 'city', 'place', 'labels', 'folder', 'camera_model', 'lens', 'orientation', 'rating', 'keywords'];
+const ORDER = ['year', 'tags', 'people', 'country', 'region', 'city', 'place', 'labels', 'folder', 'camera_model', 'lens', 'orientation', 'rating', 'keywords'];
 /** Fields that say again what another says. */
 const HIDDEN = new Set(['month', 'camera_make', 'extension', 'format']);
 const AT_FIRST = 6;
@@ -171,6 +172,7 @@ export function showChosen(page) {
   }
   if (state.months) chips.push(['When', monthsName(state.months), () => page.go({ months: '' })]);
   if (state.area) chips.push(['Where', 'part of the map', () => page.go({ area: '' })]);
+  if (state.group) chips.push(['Group', groupName(state.group), () => page.go({ group: '' })]);
   if (state.where) chips.push(['Filter', state.where, () => page.go({ where: '' })]);
   fill(
     byId('chosen'),
@@ -185,7 +187,7 @@ export function showChosen(page) {
     filterOf(state) && chips.length > 1
       ? make('li', {}, make('button', {
           type: 'button', class: 'text-button',
-          onclick: () => page.go({ chosen: {}, months: '', area: '', where: '' }),
+          onclick: () => page.go({ ...WIDE }),
         }, 'Clear all'))
       : null,
   );

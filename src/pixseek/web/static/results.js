@@ -1,6 +1,7 @@
 // The hits of the search that the address names, asked for page by page.
 
 import { Refused, search } from './api.js';
+import { pause } from './dom.js';
 import { parametersOf, searchKey } from './state.js';
 import { uploaded } from './uploads.js';
 
@@ -149,15 +150,4 @@ export const hitKey = (hit) => (hit.moment === null || hit.moment === undefined 
 /** @param {unknown} error */
 function asRefused(error) {
   return error instanceof Refused ? error : new Refused(0, 'error', String(error));
-}
-
-/** @param {number} milliseconds @param {AbortSignal} signal @returns {Promise<void>} */
-function pause(milliseconds, signal) {
-  return new Promise((done, failed) => {
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      failed(signal.reason);
-    });
-  });
 }

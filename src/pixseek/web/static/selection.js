@@ -23,7 +23,7 @@ export class Selection {
   constructor(grid, page) {
     this.grid = grid;
     byId('picks-json').addEventListener('click', () => download(asJson(this.hits), 'pixseek.json', 'application/json'));
-    byId('picks-csv').addEventListener('click', () => download(asCsv(this.hits), 'pixseek.csv', 'text/csv'));
+    byId('picks-csv').addEventListener('click', () => download(csv(COLUMNS, records(this.hits)), 'pixseek.csv', 'text/csv'));
     byId('picks-paths').addEventListener('click', () =>
       void copy(this.hits.map((hit) => hit.path).join('\n'), this.#chosen.size === 1 ? 'Path' : 'Paths'),
     );
@@ -91,14 +91,15 @@ export const asJson = (hits) => `${JSON.stringify(records(hits), null, 2)}\n`;
 
 /**
  * As RFC 4180 has it. A text that a spreadsheet would run as a formula gets a quote before it.
- * @param {Hit[]} hits
+ * @param {readonly string[]} columns
+ * @param {Record<string, string | number | null>[]} rows
  */
-export function asCsv(hits) {
+export function csv(columns, rows) {
   const cell = (/** @type {string | number | null | undefined} */ value) => {
     const text = value === null || value === undefined ? '' : String(value);
     const safe = typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
     return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
-  const lines = records(hits).map((record) => COLUMNS.map((name) => cell(record[name])).join(','));
-  return `${[COLUMNS.join(','), ...lines].join('\r\n')}\r\n`;
+  const lines = rows.map((row) => columns.map((name) => cell(row[name])).join(','));
+  return `${[columns.join(','), ...lines].join('\r\n')}\r\n`;
 }

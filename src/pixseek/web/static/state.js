@@ -13,11 +13,14 @@
  * @property {string} months '', or from and to: '2023-06..2023-08'
  * @property {string} area '', or south, west, north, east in degrees
  * @property {string} where a filter as JSON, for what the page has no control for
+ * @property {string} group '', or the id of a picture: only its group is shown
+ * @property {string} view '' for pictures, 'groups' or 'copies'
  * @property {string} open id of the picture in the viewer, or ''
  */
 
 const LISTS = /** @type {const} */ ({ word: 'words', like: 'like', unlike: 'unlike', image: 'images' });
-const TEXTS = /** @type {const} */ (['q', 'months', 'area', 'where']);
+const TEXTS = /** @type {const} */ (['q', 'months', 'area', 'where', 'group', 'view']);
+const VIEWS = ['', 'groups', 'copies'];
 const NUMBERS = new Set(['year', 'month', 'rating', 'iso', 'width', 'height']);
 const MONTHS = /^(\d{4})-(\d\d)\.\.(\d{4})-(\d\d)$/;
 
@@ -25,7 +28,7 @@ const MONTHS = /^(\d{4})-(\d\d)\.\.(\d{4})-(\d\d)$/;
 export function empty() {
   return {
     q: '', words: [], like: [], unlike: [], images: [],
-    chosen: {}, months: '', area: '', where: '', open: '',
+    chosen: {}, months: '', area: '', where: '', group: '', view: '', open: '',
   };
 }
 
@@ -44,6 +47,7 @@ export function read(query, hash) {
   if (!MONTHS.test(state.months)) state.months = '';
   if (!corners(state.area)) state.area = '';
   if (state.where && !parsed(state.where)) state.where = '';
+  if (!VIEWS.includes(state.view)) state.view = '';
   state.open = decodeURIComponent(hash.replace(/^#/, ''));
   return state;
 }
@@ -71,7 +75,10 @@ export const asks = (state) =>
 
 /** Whether pictures are left out. @param {State} state */
 export const isNarrowed = (state) =>
-  Boolean(Object.keys(state.chosen).length || state.months || state.area || state.where);
+  Boolean(Object.keys(state.chosen).length || state.months || state.area || state.where || state.group);
+
+/** Nothing left out. */
+export const WIDE = { chosen: {}, months: '', area: '', where: '', group: '' };
 
 /**
  * The line that is sent: the chips and the box, joined as the query language joins them.
@@ -121,9 +128,31 @@ export function parametersOf(state, without = '') {
   if (typed) found.push(['q', typed]);
   for (const id of state.like) found.push(['like', id]);
   for (const id of state.unlike) found.push(['unlike', id]);
+  if (state.group) found.push(['group', state.group]);
   const where = filterOf(state, without);
   if (where) found.push(['where', JSON.stringify(where)]);
   return found;
+}
+
+/**
+ * The whole search as one line of the query language; null where that cannot say it.
+ * @param {State} state
+ */
+export function wholeLine(state) {
+  if (state.images.length || state.where || state.group || state.view) return null;
+  const quoted = (/** @type {string} */ text) => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+  const parts = [line(state)].filter(Boolean).map((one) => (/ OR /.test(one) ? `(${one})` : one));
+  for (const id of state.like) parts.push(`like:${id}`);
+  for (const id of state.unlike) parts.push(`-like:${id}`);
+  for (const [field, values] of Object.entries(state.chosen)) {
+    const sign = NUMBERS.has(field) ? '' : field === 'folder' ? '' : '=';
+    const each = values.map((value) => `${field}:${sign}${NUMBERS.has(field) ? value : quoted(value)}`);
+    parts.push(each.length > 1 ? `(${each.join(' OR ')})` : each.join(''));
+  }
+  if (state.months) parts.push(`date:${state.months}`);
+  const at = corners(state.area);
+  if (at) parts.push(`latitude:${at[0]}..${at[2]} longitude:${at[1]}..${at[3]}`);
+  return parts.join(' ') || null;
 }
 
 /** From a month to a month, both whole. @param {string} months @returns {object | null} */
@@ -184,6 +213,9 @@ export class Page {
    */
   go(changes, how = 'push') {
     const next = { ...this.state, ...changes };
+    // Who searches or narrows wants to see pictures; in a group, nothing is searched for.
+    if (!('view' in changes) && Object.keys(changes).some((name) => name !== 'open')) next.view = '';
+    if (asks(next)) next.group = '';
     const address = write(next);
     if (address === write(this.state)) return;
     const replaces = how === 'replace' || (how === 'type' && this.#typing);

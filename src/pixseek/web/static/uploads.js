@@ -1,8 +1,11 @@
-// Pictures that were dropped, pasted or chosen to search by. They stay in this tab's memory: an
-// address that names one is only good here.
+// Pictures that were dropped, pasted or chosen to search by. This browser keeps the last of them, so
+// that an address that names one is good after a reload; it is good nowhere else.
 
 const LARGEST_SENT = 3_000_000;
 const LONGEST_SIDE = 1600;
+const STORE = 'uploads';
+/** Pictures that the browser keeps, the latest. */
+const MOST_KEPT = 20;
 
 /** @typedef {{blob: Blob, address: string, name: string}} Upload */
 
@@ -22,8 +25,58 @@ export async function keep(file) {
   const name = 'name' in file ? String(file.name) : 'pasted picture';
   const blob = file.size > LARGEST_SENT ? await smaller(file) : file;
   const key = `${Date.now().toString(36)}${(count += 1)}`;
-  kept.set(key, { blob, address: URL.createObjectURL(blob), name });
+  remember(key, blob, name);
+  void store(key, blob, name);
   return key;
+}
+
+/** @param {string} key @param {Blob} blob @param {string} name */
+function remember(key, blob, name) {
+  kept.set(key, { blob, address: URL.createObjectURL(blob), name });
+}
+
+/** @returns {Promise<IDBDatabase>} */
+function database() {
+  return new Promise((done, failed) => {
+    const asked = indexedDB.open('pixseek', 1);
+    asked.onupgradeneeded = () => asked.result.createObjectStore(STORE);
+    asked.onsuccess = () => done(asked.result);
+    asked.onerror = () => failed(asked.error);
+  });
+}
+
+/** @template T @param {IDBRequest<T>} asked @returns {Promise<T>} */
+function answered(asked) {
+  return new Promise((done, failed) => {
+    asked.onsuccess = () => done(asked.result);
+    asked.onerror = () => failed(asked.error);
+  });
+}
+
+/** @param {string} key @param {Blob} blob @param {string} name */
+async function store(key, blob, name) {
+  try {
+    const places = (await database()).transaction(STORE, 'readwrite').objectStore(STORE);
+    await answered(places.put({ blob, name }, key));
+    // Keys begin with the time, so the oldest come first.
+    const keys = await answered(places.getAllKeys());
+    for (const old of keys.slice(0, -MOST_KEPT)) places.delete(old);
+  } catch {
+    // A browser that keeps nothing has them in this tab's memory.
+  }
+}
+
+/** Brings back what this browser has kept. */
+export async function restore() {
+  try {
+    const places = (await database()).transaction(STORE).objectStore(STORE);
+    const [keys, values] = await Promise.all([answered(places.getAllKeys()), answered(places.getAll())]);
+    keys.forEach((key, index) => {
+      if (!kept.has(String(key))) remember(String(key), values[index].blob, values[index].name);
+    });
+  } catch {
+    // The search says that its picture is not kept.
+  }
 }
 
 /** @param {Blob} file @returns {Promise<Blob>} as given, where the browser cannot read it */

@@ -1,7 +1,7 @@
 // One picture, large: PhotoSwipe shows and moves it, what is known of it stands beside.
 
 import { originalOf, thumbnailOf } from './api.js';
-import { announce, byId } from './dom.js';
+import { announce, byId, fill, make } from './dom.js';
 import { icon } from './icons.js';
 import { showItem } from './about.js';
 import { clock, hitName } from './wording.js';
@@ -125,7 +125,8 @@ export class Viewer {
       content.element = film(content.data.hit);
       content.onLoaded();
     });
-    shown.on('contentDeactivate', (/** @type {any} */ { content }) => content.element?.querySelector?.('video')?.pause());
+    shown.on('contentActivate', (/** @type {any} */ { content }) => play(content.element, true));
+    shown.on('contentDeactivate', (/** @type {any} */ { content }) => play(content.element, false));
   }
 
   /** @param {number} index */
@@ -279,16 +280,45 @@ export class Viewer {
   }
 }
 
-/** A video, at the moment that was found. @param {Hit} hit */
+/** A video, at the moment that was found; where it cannot be played, a picture of it and why. @param {Hit} hit */
 function film(hit) {
-  const box = document.createElement('div');
-  box.className = 'film-box';
-  const video = document.createElement('video');
-  video.controls = true;
-  video.preload = 'metadata';
-  video.poster = thumbnailOf(hit.id, 1280);
-  video.src = originalOf(hit.id) + (hit.moment ? `#t=${hit.moment}` : '');
-  video.setAttribute('aria-label', hit.moment ? `${hit.name} from ${clock(hit.moment)}` : hit.name);
-  box.append(video);
+  const moment = hit.moment ?? 0;
+  const video = make('video', {
+    controls: true, preload: 'metadata', playsinline: true, poster: thumbnailOf(hit.id, 1280), src: originalOf(hit.id),
+    'aria-label': moment ? `${hit.name} from ${clock(moment)}` : hit.name,
+  });
+  const box = make('div', { class: 'film-box' }, video);
+  const placed = () => {
+    video.dataset.placed = 'yes';
+    if (box.dataset.plays) play(box, true);
+  };
+  video.addEventListener('loadedmetadata', () => {
+    video.addEventListener('seeked', placed, { once: true });
+    video.currentTime = moment;
+    // Sound only is what is left of a film whose pictures cannot be decoded.
+    if (!video.videoWidth) refused();
+  }, { once: true });
+  const refused = () => {
+    fill(box, make('div', { class: 'film-refused' },
+      make('img', { src: thumbnailOf(hit.id, 1280), alt: hitName(hit) }),
+      make('p', {}, 'This browser cannot play this film.'),
+      make('a', { class: 'button', href: `${originalOf(hit.id)}?download=true` }, icon('download', 16), 'Download'),
+    ));
+  };
+  video.addEventListener('error', refused);
   return box;
+}
+
+/**
+ * Plays a film or stops it; one that is still on its way to its moment plays when it is there.
+ * @param {HTMLElement | undefined} box
+ * @param {boolean} plays
+ */
+function play(box, plays) {
+  const video = box?.querySelector?.('video');
+  if (!box || !video) return;
+  box.dataset.plays = plays ? 'yes' : '';
+  if (!plays) video.pause();
+  // A browser may refuse, as in a page that nobody has touched: its controls are there.
+  else if (video.dataset.placed) video.play().catch(() => {});
 }

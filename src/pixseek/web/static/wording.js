@@ -80,7 +80,7 @@ export function hitName(hit) {
 const TITLES = {
   year: 'Year', folder: 'Folder', camera_model: 'Camera', camera_make: 'Maker', lens: 'Lens',
   country: 'Country', region: 'Region', city: 'City', place: 'Place', labels: 'Label',
-  people: 'Person', rating: 'Rating', orientation: 'Shape', media: 'Kind', keywords: 'Keyword',
+  people: 'Person', rating: 'Rating', orientation: 'Shape', media: 'Kind', keywords: 'Keyword', tags: 'Tag',
   format: 'Format', month: 'Month', extension: 'File type',
 };
 
