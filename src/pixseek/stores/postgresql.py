@@ -35,7 +35,8 @@ EXACT_BELOW = 20_000
 """Rows that are scored one by one."""
 INDEXED_FROM = 100_000
 """Rows that are added by one process before there is an index: made of many rows at once it costs
-a millisecond or two a row, kept up to date ten. With fewer it is made when the store is closed."""
+two milliseconds a row on two cores, kept up to date eleven. With fewer it is made when the store is
+closed."""
 LINKS, CANDIDATES_BUILDING, CANDIDATES = 24, 200, 800
 """HNSW's m, ef_construction and ef_search. Recall@10 of 100,000 vectors of 512 dimensions, by
 queries like their own and like texts, which lie apart: 1.00 and 0.99, with a filter that a quarter
