@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, Playwright, Request, expect
 import pixseek
 
 SOURCE = Path(pixseek.__file__).parent.parent
-expect.set_options(timeout=15_000)  # for machines that have other things to do
+expect.set_options(timeout=45_000)  # for machines that have other things to do
 PLACES = ((48.85, 2.35), (52.52, 13.4), (-33.87, 151.2))
 CHROMIUM = os.environ.get("PIXSEEK_TEST_CHROMIUM") or shutil.which("chromium") or "chromium"
 ARGUMENTS = (
@@ -101,7 +101,7 @@ class Watched:
     def __init__(self, browser: Browser, server: Server, **options: object) -> None:
         given = {"viewport": {"width": 1440, "height": 900}, "accept_downloads": True, **options}
         self.context = browser.new_context(**given)  # type: ignore[arg-type]  # as documented
-        self.context.set_default_timeout(15_000)
+        self.context.set_default_timeout(45_000)
         self.page = self.context.new_page()
         self.wrong: list[str] = []
         self.strangers: list[str] = []
