@@ -15,7 +15,10 @@ from PIL import Image
 from pixseek import ImageSearchEngine
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+    from tests.browser import Server, Watched
     from tests.postgres import Postgres
+    from tests.web_server import Served
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 Paint = Callable[..., Path]
@@ -92,3 +95,33 @@ def postgres() -> Iterator[Postgres]:
     server = Postgres()
     yield server
     server.remove()
+
+
+@pytest.fixture
+def web(library: Path) -> Iterator[Served]:
+    """A server that may write, over a test file's own library."""
+    from tests.web_server import serve
+
+    with serve(library, allow_write=True) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+    from tests.browser import launched
+
+    with sync_playwright() as playwright:
+        opened = launched(playwright)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(watched: Watched, server: Server) -> Page:
+    """The page of a test file's own server, watched by it, with its first pictures shown."""
+    from playwright.sync_api import expect
+
+    watched.page.goto(server.address)
+    expect(watched.page.locator(".cell").first).to_be_visible()
+    return watched.page

@@ -18,8 +18,8 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from tests.browser import Server, Watched, axe, first, launched, paint, scroll_to_the_end, search
+from playwright.sync_api import Browser, Page, expect
+from tests.browser import Server, Watched, axe, first, paint, scroll_to_the_end, search
 from tests.conftest import SAMPLES
 
 import pixseek
@@ -62,14 +62,6 @@ def photographs(tmp_path: Path) -> Iterator[Server]:
     made.stop()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = launched(playwright)
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
 def watched(browser: Browser, server: Server) -> Iterator[Watched]:
     made = Watched(browser, server)
@@ -77,13 +69,6 @@ def watched(browser: Browser, server: Server) -> Iterator[Watched]:
     made.context.close()
     assert made.wrong == []
     assert made.strangers == []
-
-
-@pytest.fixture
-def page(watched: Watched, server: Server) -> Page:
-    watched.page.goto(server.address)
-    expect(watched.page.locator(".cell").first).to_be_visible()
-    return watched.page
 
 
 # searching

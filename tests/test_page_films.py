@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
-from tests.browser import Server, Watched, launched
+from playwright.sync_api import Browser, Page, expect
+from tests.browser import Server, Watched
 from tests.films import BLUE, GREEN, RED, film
 
 SCENES = ((RED, 4.0), (GREEN, 4.0), (BLUE, 4.0))
@@ -28,15 +28,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def page(server: Server) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = launched(playwright)
-        made = Watched(browser, server)
-        yield made.page
-        made.context.close()
-        browser.close()
-        assert made.wrong == []
-        assert made.strangers == []
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    made = Watched(browser, server)
+    yield made.page
+    made.context.close()
+    assert made.wrong == []
+    assert made.strangers == []
 
 
 def test_a_moment_of_a_film_plays_from_there(page: Page, server: Server) -> None:

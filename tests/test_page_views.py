@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from tests.browser import Server, Watched, axe, first, launched, search
+from playwright.sync_api import Browser, Page, expect
+from tests.browser import Server, Watched, axe, first, search
 from tests.conftest import SAMPLES
 
 from pixseek.saved import SavedSearches
@@ -37,14 +37,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made.stop()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = launched(playwright)
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
 def watched(browser: Browser, server: Server) -> Iterator[Watched]:
     made = Watched(browser, server)
@@ -53,13 +45,6 @@ def watched(browser: Browser, server: Server) -> Iterator[Watched]:
     made.context.close()
     assert made.wrong == []
     assert made.strangers == []
-
-
-@pytest.fixture
-def page(watched: Watched, server: Server) -> Page:
-    watched.page.goto(server.address)
-    expect(watched.page.locator(".cell").first).to_be_visible()
-    return watched.page
 
 
 def clipboard(page: Page) -> str:

@@ -32,12 +32,6 @@ def library(paint: Paint, photos: Path, engine: ImageSearchEngine) -> Path:
     return engine.library
 
 
-@pytest.fixture
-def web(library: Path) -> Iterator[Served]:
-    with serve(library, allow_write=True) as served:
-        yield served
-
-
 def png(colour: str, size: tuple[int, int] = (40, 30)) -> bytes:
     content = io.BytesIO()
     Image.new("RGB", size, colour).save(content, "PNG")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +33,6 @@ def library(photos: Path, tmp_path: Path) -> Path:
     with ImageSearchEngine(tmp_path / "library", model="pocket") as engine:
         engine.index_images(photos)
         return engine.library
-
-
-@pytest.fixture
-def web(library: Path) -> Iterator[Served]:
-    with serve(library, allow_write=True) as served:
-        yield served
 
 
 def asked(web: Served, path: str, **parameters: str | int) -> dict[str, Any]:

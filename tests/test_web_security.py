@@ -34,12 +34,6 @@ def library(paint: Paint, photos: Path, engine: ImageSearchEngine) -> Path:
     return engine.library
 
 
-@pytest.fixture
-def web(library: Path) -> Iterator[Served]:
-    with serve(library, allow_write=True) as served:
-        yield served
-
-
 def type_of(answer: httpx.Response) -> str:
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     return str(answer.json()["type"]).rpartition(":")[2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,12 +22,6 @@ def library(paint: Paint, photos: Path, engine: ImageSearchEngine) -> Path:
         paint(f"{name}.png", name)
     engine.index_images(photos)
     return engine.library
-
-
-@pytest.fixture
-def web(library: Path) -> Iterator[Served]:
-    with serve(library, allow_write=True) as served:
-        yield served
 
 
 def test_pictures_get_labels_by_a_run_and_the_labels_are_counted(web: Served) -> None:

@@ -41,7 +41,7 @@ from pixseek.records import (
     Vector,
     Where,
 )
-from pixseek.stores.filters import parse
+from pixseek.stores.filters import from_json, parse
 from pixseek.sync import Source
 from pixseek.urls import is_url
 
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_MODEL", "EXTENSIONS", "FIELDS", "MODELS", "Encoder", "ImageSearchEngine"]
 __all__ += ["ImageSource", "Query", "Source", "calibration", "encode_sources", "encoder_of"]
 __all__ += ["by_relevance", "is_url", "load_model", "open_items", "read_picture", "stands_out"]
-__all__ += ["unit"]
+__all__ += ["from_json", "unit"]
 
 
 class ImageSearchEngine:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from pathlib import Path
 
-from pixseek.errors import InvalidFilter, MissingPath
+from pixseek.errors import MissingPath
 from pixseek.records import Where
 
 
@@ -32,15 +31,9 @@ def picture(name: str) -> Path | str:
 
 def filter_of(text: str | None) -> Where | None:
     """What --where says. Raises InvalidFilter."""
-    if text is None:
-        return None
-    try:
-        where = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidFilter(text[:200], f"it is not JSON that can be read ({error})") from error
-    if not isinstance(where, dict):
-        raise InvalidFilter(text, 'expected a JSON object such as {"year": 2019}')
-    return where
+    from pixseek.engine import from_json
+
+    return None if text is None else from_json(text)
 
 
 def let_the_reader_judge() -> None:

@@ -8,6 +8,7 @@ docs/filters.md is the reference for users.
 
 from __future__ import annotations
 
+import json
 import operator
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -90,6 +91,17 @@ def parse(where: Where | None) -> Filter | None:
         return _joined([_entry(key, value) for key, value in where.items()])
     except RecursionError as error:
         raise InvalidFilter("$and, $or, $not", "it is nested too deeply") from error
+
+
+def from_json(text: str) -> Where:
+    """A filter as it is typed or sent: a JSON object. Raises InvalidFilter."""
+    try:
+        where = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidFilter(text[:200], f"it is not JSON that can be read ({error})") from error
+    if not isinstance(where, dict):
+        raise InvalidFilter(text[:200], 'expected a JSON object such as {"year": 2019}')
+    return where
 
 
 def has_all(field: str, values: Sequence[str], rest: Filter | None) -> Filter:

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pixseek.engine import from_json
 from pixseek.errors import InvalidRequest
-from pixseek.web.searching import Question, where_of
+from pixseek.web.searching import Question
 
 MAX_TEXT = 500
 MAX_WHERE = 4000
@@ -47,7 +48,7 @@ class Filtered(BaseModel):
             like=tuple(self.like),
             unlike=tuple(self.unlike),
             images=images,
-            where=where_of(self.where),
+            where=from_json(self.where) if self.where else None,
             min_score=self.min_score,
             group=self.group or None,
         )

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
-from pixseek.errors import NotPermitted
 from pixseek.saved import MAX_NAME, SavedSearches
 from pixseek.web import answers
 from pixseek.web.addresses import PREFIX
@@ -30,7 +29,7 @@ async def saved(request: Request, service: Served) -> Response:
 @router.put("/saved/{name}", response_model=answers.SavedSearches)
 async def save(request: Request, name: Name, asked: Naming, service: Served) -> Response:
     """Save a search in the library, in place of what had the name; answers with all of them."""
-    _check(service)
+    service.check_writable("save searches")
 
     def done() -> answers.SavedSearches:
         with SavedSearches(service.engine.library) as searches:
@@ -43,7 +42,7 @@ async def save(request: Request, name: Name, asked: Naming, service: Served) -> 
 @router.delete("/saved/{name}", response_model=answers.SavedSearches)
 async def forget(request: Request, name: Name, service: Served) -> Response:
     """Forget a saved search; answers with those that are left."""
-    _check(service)
+    service.check_writable("save searches")
 
     def done() -> answers.SavedSearches:
         with SavedSearches(service.engine.library) as searches:
@@ -59,8 +58,3 @@ def _all(service: Service) -> answers.SavedSearches:
     return answers.SavedSearches(
         searches=[answers.SavedSearch(name=name, line=line) for name, line in known.items()]
     )
-
-
-def _check(service: Service) -> None:
-    if not service.allow_write:
-        raise NotPermitted("it only reads", "start it with --allow-write to save searches here")

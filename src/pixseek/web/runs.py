@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from pixseek import __version__
 from pixseek.engine import MODELS
-from pixseek.errors import NotPermitted, UnknownItem
+from pixseek.errors import UnknownItem
 from pixseek.web import answers
 from pixseek.web.addresses import PREFIX
 from pixseek.web.asking import JobRequest, Tagged
@@ -51,8 +51,7 @@ async def jobs(request: Request, service: Served) -> Response:
 async def start(asked: JobRequest, service: Served) -> Response:
     """Bring every folder of the library in step, or find words for its pictures. One run at a
     time; searches go on."""
-    if not service.allow_write:
-        raise NotPermitted("it only reads", f"start it with --allow-write to {asked.kind} here")
+    service.check_writable(asked.kind)
     job = service.jobs.start(asked.kind, asked.options)
     return Response(
         _job(job).model_dump_json(),
@@ -92,7 +91,7 @@ async def labels(request: Request, service: Served) -> Response:
         each = service.engine.overview.facets(["labels"], top=MOST_LABELS)["labels"]
         return [answers.FacetCount(value=one.value, count=one.count) for one in each]
 
-    return json_answer(request, await service.threads.run(found))
+    return json_answer(request, await service.counting.run(found))
 
 
 @router.put(f"{PREFIX}/items/{{id}}/tags", response_model=Tagged)
@@ -102,13 +101,12 @@ async def tag(
     service: Served,
 ) -> Response:
     """Give a picture these tags in place of those it has."""
-    if not service.allow_write:
-        raise NotPermitted("it only reads", "start it with --allow-write to tag pictures here")
+    service.check_writable("tag pictures")
 
     def tagged() -> Tagged:
-        items = service.engine.items
-        before = _tags(service, id)
-        items.tag([id], asked.tags, [one for one in before if one not in _clean(asked.tags)])
+        wanted = _clean(asked.tags)
+        gone = [one for one in _tags(service, id) if one not in wanted]
+        service.engine.items.tag([id], asked.tags, gone)
         return Tagged(tags=_tags(service, id))
 
     body = await service.threads.run(tagged)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pixseek.engine import ImageSearchEngine, Query, is_url, read_picture, stands_out
-from pixseek.errors import FetchNotAllowed, InvalidFilter, UnknownItem
+from pixseek.errors import FetchNotAllowed, UnknownItem
 from pixseek.records import USUAL, Hit, Where
 from pixseek.web import cursors
 from pixseek.web.cursors import Cursor
@@ -74,19 +73,6 @@ class Page:
     next: str | None
     total: int | None
     note: str | None = None
-
-
-def where_of(text: str | None) -> Where | None:
-    """A filter as it is sent, in JSON. Raises InvalidFilter."""
-    if not text:
-        return None
-    try:
-        where = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidFilter(text[:200], f"it is not JSON that can be read ({error})") from error
-    if not isinstance(where, dict):
-        raise InvalidFilter(text[:200], 'expected a JSON object such as {"year": 2019}')
-    return where
 
 
 def understood(engine: ImageSearchEngine, question: Question, allowed: Allowed) -> Asked:

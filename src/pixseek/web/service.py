@@ -16,7 +16,7 @@ from pixseek.alike import duplicates as copies_in
 from pixseek.clusters import Cluster
 from pixseek.clusters import clusters as grouped
 from pixseek.engine import ImageSearchEngine
-from pixseek.errors import PixseekError, ServiceBusy, UnknownItem
+from pixseek.errors import NotPermitted, PixseekError, ServiceBusy, UnknownItem
 from pixseek.records import LibraryStatus
 from pixseek.settings import Settings
 from pixseek.web.guard import LOCAL_NAMES
@@ -164,6 +164,11 @@ class Service:
         if job is None:
             return None
         return "The library is being brought in step; pictures may be missing for now."
+
+    def check_writable(self, to_do: str) -> None:
+        """Raise NotPermitted where the library is only read; to_do: what was asked for."""
+        if not self.allow_write:
+            raise NotPermitted("it only reads", f"start it with --allow-write to {to_do} here")
 
     def check_room(self, kind: Kind) -> None:
         """Raise ServiceBusy when all places for what costs memory or goes on are taken."""

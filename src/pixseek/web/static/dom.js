@@ -154,6 +154,18 @@ export function counted(count, one, many = `${one}s`) {
   return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 }
 
+/**
+ * What a click on a link does within the page; with a key held down the browser does what it always does.
+ * @param {() => void} go
+ */
+export function within(go) {
+  return (/** @type {MouseEvent} */ event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    go();
+  };
+}
+
 /** Waits, unless it is called off. @param {number} milliseconds @param {AbortSignal} signal @returns {Promise<void>} */
 export function pause(milliseconds, signal) {
   return new Promise((done, failed) => {

@@ -1,7 +1,7 @@
 // The library in groups of pictures that show much the same.
 
 import { clusters, thumbnailOf } from './api.js';
-import { counted, fill, make, pause } from './dom.js';
+import { counted, fill, make, pause, within } from './dom.js';
 import { empty } from './state.js';
 
 /** @typedef {import('./api.js').Cluster} Cluster */
@@ -68,11 +68,7 @@ function card(group, page) {
   return make('li', {},
     make('a', {
       class: 'group-card', href: `/?group=${group.id}`,
-      onclick: (/** @type {MouseEvent} */ event) => {
-        if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-        event.preventDefault();
-        page.go({ ...empty(), group: group.id });
-      },
+      onclick: within(() => page.go({ ...empty(), group: group.id })),
     },
       make('span', { class: `mosaic of-${pictures.length}`, 'aria-hidden': 'true' },
         ...pictures.map((hit) => make('img', { src: thumbnailOf(hit.id), alt: '', loading: 'lazy', decoding: 'async' })),

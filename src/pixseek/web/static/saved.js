@@ -1,7 +1,7 @@
 // Searches that were kept: in this browser, and in the library for everybody.
 
 import { forgetSearch, saveSearch, savedSearches } from './api.js';
-import { announce, byId, fill, iconButton, make } from './dom.js';
+import { announce, byId, fill, iconButton, make, within } from './dom.js';
 import { icon } from './icons.js';
 import { asks, empty, isNarrowed, read, searchKey, wholeLine, write } from './state.js';
 import { groupName } from './groups.js';
@@ -160,11 +160,7 @@ export class SavedSearches {
       { class: current ? 'current' : '' },
       make('a', {
         href: address, title, 'aria-current': current ? 'page' : null,
-        onclick: (/** @type {MouseEvent} */ event) => {
-          if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-          event.preventDefault();
-          this.page.go(read(address.slice(1), ''));
-        },
+        onclick: within(() => this.page.go(read(address.slice(1), ''))),
       }, name),
       forget,
     );

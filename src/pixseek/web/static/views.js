@@ -1,6 +1,6 @@
 // What the page shows in place of found pictures: groups, or copies.
 
-import { byId, fill, make } from './dom.js';
+import { byId, fill, make, within } from './dom.js';
 import { showCopies } from './copies.js';
 import { learnNames, showGroups } from './groups.js';
 import { empty } from './state.js';
@@ -20,13 +20,11 @@ export class Views {
     this.page = page;
     this.named = named;
     for (const link of byId('views').querySelectorAll('a')) {
-      link.addEventListener('click', (event) => {
-        if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-        event.preventDefault();
+      link.addEventListener('click', within(() => {
         const view = link.dataset.view ?? '';
         // Back to the pictures is back to what was searched for.
         page.go(view || page.state.view ? { view } : empty());
-      });
+      }));
     }
   }
 
